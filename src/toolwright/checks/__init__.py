@@ -1,0 +1,9 @@
+"""What can be decided about text without a model: the answer in it, and whether two answers are the same.
+
+Leaves out anything that runs a model or a program; `verifiers` build on this.
+"""
+
+from toolwright.checks._answers import extract_answer
+from toolwright.checks._equivalence import Equivalence, equivalent, grade
+
+__all__ = ["Equivalence", "equivalent", "extract_answer", "grade"]
