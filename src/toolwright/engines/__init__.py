@@ -1,0 +1,8 @@
+"""Floor 1: models that continue prompts, in this process, behind a server, or written down beforehand."""
+
+from __future__ import annotations
+
+from toolwright.engines._hf import HFEngine
+from toolwright.engines._scripted import Faults, ScriptedEngine, ScriptedRequest
+
+__all__ = ["Faults", "HFEngine", "ScriptedEngine", "ScriptedRequest"]
