@@ -1,0 +1,277 @@
+"""Claims: the arithmetic statements of a worked solution, each evaluated exactly.
+
+This is the check that works with every model's text and needs no model. It says *false* only where no charitable reading of a statement is true:
+rounding, percent signs, units that convert, run-on chains (`2 + 3 = 5 * 4 = 20`), operands that look rounded, and words that put a statement in doubt
+all end in *true* or *undecided*. Left out: algebra, inequalities, modular and other-base arithmetic, functions; these are undecided or no claims at all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from toolwright.checks import _claim_words as words
+from toolwright.checks._claim_grammar import Call, Group, Number, Run, Statement, statements
+from toolwright.checks._claim_tokens import Kind, Token, tokenize
+from toolwright.checks._claim_values import STANDARD, Reading, evaluate, features, readings, spread
+from toolwright.checks._numbers import Undecidable, Value, approximate, show
+
+_CONTEXT = 120
+_ROUGH_SHARE = Fraction(1, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One arithmetic statement, judged."""
+
+    text: str
+    """The statement as written: ``text == given[start:end]``."""
+    start: int
+    end: int
+    verdict: bool | None
+    """None: undecided, which is never *false*."""
+    expected: str | None
+    """The right value as text, where the verdict is false."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """A verdict on its way to a claim."""
+
+    verdict: bool | None
+    reason: str
+    expected: str | None = None
+    end: int | None = None
+    """Where the statement ends, if before the right run does."""
+
+
+def find_claims(text: str) -> tuple[Claim, ...]:
+    """The arithmetic statements of a text, in order, each true, false or undecided.
+
+    Time grows linearly with the text; numbers too long or powers too large to compute are undecided.
+    """
+    other = words.OTHER_ARITHMETIC.search(text) is not None
+    rounded: set[Fraction] = set()
+    tokens = tokenize(text)
+    claims: list[Claim] = []
+    for statement in statements(tokens):
+        claims += _judge_statement(text, statement, rounded, other)
+    for mark in tokens:
+        if mark.kind is Kind.MARK:
+            claims += _judge_mark(text, mark, rounded)
+    return tuple(sorted(claims, key=lambda claim: (claim.start, claim.end)))
+
+
+def refuted_claims(text: str) -> tuple[Claim, ...]:
+    """The false statements of a text, in order."""
+    return tuple(claim for claim in find_claims(text) if claim.verdict is False)
+
+
+def _judge_mark(text: str, mark: Token, rounded: set[Fraction]) -> list[Claim]:
+    """The claims inside a calculator mark `<<48/2=24>>`."""
+    shift = mark.start + 2
+    found = []
+    for statement in statements(tokenize(text[shift : mark.end - 2])):
+        for side in statement.sides:
+            for run in side:
+                run.start += shift
+                run.end += shift
+        found += _judge_statement(text, statement, rounded, False)
+    return found
+
+
+def _judge_statement(text: str, statement: Statement, rounded: set[Fraction], other: bool) -> list[Claim]:
+    claims = []
+    for index, relation in enumerate(statement.relations):
+        left_side, right_side = statement.sides[index], statement.sides[index + 1]
+        if not left_side or not right_side:
+            continue
+        left, right = left_side[-1], right_side[0]
+        if not right.at_start or not _is_claim(left, right, relation):
+            continue
+        if other:
+            right.doubtful("the text is about another kind of arithmetic")
+        if len(right_side) > 1 and not right_side[1].operations and right_side[1].start - right.end < 30:
+            right.doubtful("another number follows the result")
+        finding = _judge(text, left, right, relation, rounded)
+        end = right.end if finding.end is None else finding.end
+        claims.append(Claim(text[left.start : end], left.start, end, finding.verdict, finding.expected, finding.reason))
+    return claims
+
+
+def _is_claim(left: Run, right: Run, relation: Token) -> bool:
+    if left.numbers == 0 or right.numbers == 0:
+        return False
+    if relation.text == "is":
+        return left.operations > 0
+    return left.operations + right.operations > 0
+
+
+def _judge(text: str, left: Run, right: Run, relation: Token, rounded: set[Fraction]) -> _Finding:
+    """What can be concluded about left = right."""
+    if left.unknown or right.unknown:
+        return _Finding(None, "it holds an unknown")
+    try:
+        return _compare(text, left, right, relation, rounded)
+    except Undecidable as reason:
+        return _Finding(None, f"not computed: {reason}")
+
+
+def _compare(text: str, left: Run, right: Run, relation: Token, rounded: set[Fraction]) -> _Finding:
+    a, b = evaluate(left.items), evaluate(right.items)
+    loose = relation.text == "~" or right.approximate or left.approximate
+    closeness = _close(left, right, a, b, loose)
+    if closeness is True:
+        if a != b:
+            rounded.update(n.value for n in (_plain(left), _plain(right)) if n is not None and isinstance(n.value, Fraction))
+        return _Finding(True, "both sides are equal" if a == b else "equal to the digits shown")
+    run_on = _run_on(left, right, a, loose)
+    if run_on is not None:
+        return run_on
+    other = _other_reading(left, right, loose)
+    if other is not None:
+        return other
+    doubt = _excuse(left, right, a, b, rounded) or closeness or _doubt(text, left, right, relation, a, b)
+    if doubt:
+        if "nearest whole" in doubt:
+            rounded.update(n.value for n in (_plain(left), _plain(right)) if n is not None and isinstance(n.value, Fraction))
+        return _Finding(None, doubt)
+    value = a if _plain(left) is None else b
+    return _Finding(False, f"{text[left.start : left.end] if value is a else text[right.start : right.end]} is {show(value)}", show(value))
+
+
+def _plain(run: Run) -> Number | None:
+    """The number a run is, if it is just one."""
+    item = run.items[0] if len(run.items) == 1 else None
+    while isinstance(item, Group | Call):
+        if isinstance(item, Group) and len(item.items) == 1:
+            item = item.items[0]
+        elif isinstance(item, Call) and item.name == "negative":
+            item = item.arguments[0]
+        else:
+            return None
+    return item if isinstance(item, Number) else None
+
+
+def _close(left: Run, right: Run, a: Value, b: Value, loose: bool) -> bool | str:
+    """True where the values agree to the digits shown; else what stands against refuting, or an empty string."""
+    if a == b:
+        return True
+    gap = abs(approximate(a) - approximate(b))
+    unit = Fraction(0)
+    for run in (left, right):
+        number = _plain(run)
+        if number is not None:
+            unit = max(unit, _last_place(number, loose))
+    if gap < unit:
+        exact = a if _plain(left) is None else b
+        whole = unit >= 1 and isinstance(exact, Fraction) and not loose
+        return "rounded to the nearest whole number, or cut off" if whole else True
+    if loose and gap <= _ROUGH_SHARE * max(abs(approximate(a)), abs(approximate(b))):
+        return "roughly equal"
+    return ""
+
+
+def _last_place(number: Number, loose: bool) -> Fraction:
+    """One unit in the last place shown; with *approximately*, trailing zeros are not shown digits."""
+    unit = number.unit_in_last_place
+    if loose and number.whole and isinstance(number.value, Fraction) and number.value:
+        value = int(number.value)
+        while value % 10 == 0:
+            value //= 10
+            unit *= 10
+    if number.percent:
+        unit /= 100
+    return unit * number.multiplier
+
+
+def _run_on(left: Run, right: Run, a: Value, loose: bool) -> _Finding | None:
+    """`2 + 3 = 5 * 4 = 20`: each equals sign gives the result so far."""
+    if len(right.items) < 3 or left.operations == 0 or right.items[1] in ("·", "of"):
+        return None
+    first = right.items[:1]
+    head = Run(right.start, right.end, items=first)
+    if _close(left, head, a, evaluate(first), loose) is not True:
+        return None
+    return _Finding(True, "a run-on chain: the result so far is right", end=right.first_end)
+
+
+def _other_reading(left: Run, right: Run, loose: bool) -> _Finding | None:
+    """Whether another way to read one side, or both alike, makes them equal."""
+    ways_left, ways_right = list(readings(features(left.items))), list(readings(features(right.items)))
+    pairs: list[tuple[Reading, Reading]] = [(way, STANDARD) for way in ways_left]
+    pairs += [(STANDARD, way) for way in ways_right]
+    pairs += [(way, other) for way in ways_left for other in ways_right]
+    for way, other in pairs[:200]:
+        try:
+            close = _close(left, right, evaluate(left.items, way), evaluate(right.items, other), loose)
+        except Undecidable:
+            continue
+        if close is True:
+            sure = all(r.order == "standard" and r.part and not r.remark and not r.relative for r in (way, other))
+            return _Finding(True if sure else None, "equal when read with its units" if sure else "equal in another reading of the expression")
+    return None
+
+
+def _excuse(left: Run, right: Run, a: Value, b: Value, rounded: set[Fraction]) -> str:
+    """A numeric reason why a difference need not be an error."""
+    x, y = approximate(a), approximate(b)
+    if x == -y:
+        return "equal but for the sign"
+    if x and y and words.conversion(x / y, left.units | right.units):
+        return "it may convert units"
+    unit = max((_last_place(n, False) for n in (_plain(left), _plain(right)) if n is not None), default=Fraction(0))
+    slack = spread(left.items, rounded) + spread(right.items, rounded)
+    if slack and abs(x - y) <= slack + unit / 2:
+        return "an operand looks rounded"
+    return ""
+
+
+def _doubt(text: str, left: Run, right: Run, relation: Token, a: Value, b: Value) -> str:
+    """A reason from the words around not to trust the reading."""
+    for run in (left, right):
+        if run.doubt:
+            return run.doubt
+        if _mixed_units(run):
+            return "it adds different units"
+        if any(word in words.CLOCK for word in run.tail):
+            return "a time of day"
+    if left.closed:
+        return "words stand between the arithmetic and the relation"
+    if relation.text == "is" and right.tail and right.tail[0] in words.TAIL_WARNINGS:
+        return "the sentence goes on to compare"
+    if any(word in ("remainder", "r", "rem") for word in right.tail[:3]):
+        return "a division with remainder"
+    if _cut_off(text, right, a, b):
+        return "the text may be cut off"
+    return _suspect(text, left.start, right.end)
+
+
+def _mixed_units(run: Run) -> bool:
+    if not any(item in ("+", "-") for item in run.items):
+        return False
+    seen: dict[str, set[str]] = {}
+    for unit in run.units:
+        family = words.UNIT_FAMILY.get(unit)
+        if family:
+            seen.setdefault(family, set()).add(unit.rstrip("s"))
+    return any(len(names) > 1 for names in seen.values())
+
+
+def _cut_off(text: str, right: Run, a: Value, b: Value) -> bool:
+    number = _plain(right)
+    if number is None or text[right.end :].strip() or not isinstance(a, Fraction) or not isinstance(b, Fraction):
+        return False
+    return a > b >= 0 and show(a).startswith(show(b)) and text[-1:].isdigit()
+
+
+def _suspect(text: str, start: int, end: int) -> str:
+    """Whether the sentence says that it does not mean what it writes."""
+    before = re.split(r"[.!?\n]\s|\\n", text[max(0, start - _CONTEXT) : start])[-1]
+    after = re.split(r"[.!?\n](?:\s|$)|\\n", text[end : end + _CONTEXT])[0]
+    found = words.SUSPECT_SENTENCE.search(before) or words.SUSPECT_SENTENCE.search(after)
+    if found:
+        return f"the sentence says “{found.group()}”"
+    return ""
