@@ -1,0 +1,116 @@
+"""Which layers really hold, found by doing: each is put on a throwaway child that then tries what the layer forbids."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from toolwright.sandbox import _landlock, _linux, _seccomp
+from toolwright.sandbox._child import Job, Lock, lock_down
+
+_REPORT_FD = 2
+_PATIENCE_S = 20
+_RARELY_LOADED = ("colorsys", "sndhdr", "cmd", "fileinput")
+Layers = dict[str, tuple[bool, str]]
+
+
+def try_layers(lock: Lock, scratch: str, disabled: Collection[str]) -> tuple[Lock, Layers]:
+    """The lock with only the layers that hold, and what is known of each.
+
+    Raises: OSError where even the weakest lock-down fails, or where nothing can be imported under it.
+    """
+    layers: Layers = {}
+    layers["landlock"] = _try("landlock", disabled, lambda: _landlock_holds(lock, scratch))
+    layers["seccomp"] = _try("seccomp", disabled, lambda: _seccomp_holds(lock))
+    lock = replace(lock, landlock_abi=lock.landlock_abi if layers["landlock"][0] else None, filter=lock.filter if layers["seccomp"][0] else None)
+    whole = _in_child(lambda: _whole_holds(lock, scratch))
+    if whole:
+        raise OSError(f"the lock-down does not work on this machine: {whole}")
+    layers["limits"] = (True, "memory, CPU, file size, descriptors")
+    return lock, layers
+
+
+def _try(name: str, disabled: Collection[str], check: Callable[[], str]) -> tuple[bool, str]:
+    if name in disabled:
+        return False, "switched off by the caller"
+    problem = _in_child(check)
+    return (False, problem) if problem else (True, "holds: tried in a throwaway child")
+
+
+def _in_child(check: Callable[[], str]) -> str:
+    """What the check says in a child of its own; the empty string is good."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(_PATIENCE_S)
+        os.dup2(writer, _REPORT_FD)
+        try:
+            said = check()
+        except BaseException as error:  # reported, and the child ends here
+            said = f"{type(error).__name__}: {error}"
+        os.write(_REPORT_FD, json.dumps(said).encode()[:4000])
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        text = stream.read()
+    _, status = os.waitpid(pid, 0)
+    if status or not text:
+        return f"the trial ended with status {status}"
+    return str(json.loads(text))
+
+
+def _landlock_holds(lock: Lock, scratch: str) -> str:
+    version = lock.landlock_abi
+    if version is None:
+        return "the kernel has none, or it is not switched on"
+    folder = os.open(scratch, os.O_PATH)
+    _linux.forbid_new_privileges()
+    _landlock.restrict(version, [*lock.rules, (folder, _landlock.SCRATCH)])
+    if _works(lambda: os.listdir("/")):
+        return "the root directory could still be listed"
+    os.chdir(scratch)
+    with open("trial", "w") as stream:
+        stream.write("x")
+    os.remove("trial")
+    return ""
+
+
+def _seccomp_holds(lock: Lock) -> str:
+    if lock.filter is None:
+        return f"no system call table for {_linux.MACHINE}"
+    _linux.forbid_new_privileges()
+    _linux.install_filter(_seccomp.fill_template(lock.filter, os.getpid()))
+    forbidden: tuple[Callable[[], object], ...] = (socket.socket, os.fork, lambda: os.kill(os.getppid(), 0), lambda: os.execv("/bin/true", ["true"]))
+    for attempt in forbidden:
+        if _works(attempt):
+            return "a forbidden system call went through"
+    return ""
+
+
+def _works(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except OSError:
+        return False
+    return True
+
+
+def _whole_holds(lock: Lock, scratch: str) -> str:
+    """All layers together, and the libraries still to be reached under them."""
+    job = Job(id=0, memory_bytes=256 << 20, file_bytes=1 << 16, cpu_s=_PATIENCE_S, threads=8, output_bytes=1 << 12, session=False)
+    said = os.dup(_REPORT_FD)
+    lock_down(lock, job, (said, said, said), scratch, os.getppid())
+    for name in _RARELY_LOADED:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue  # not in every version
+    with open("trial", "w") as stream:
+        stream.write("x")
+    os.remove("trial")
+    return ""

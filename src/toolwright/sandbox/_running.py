@@ -1,0 +1,352 @@
+"""One child as the supervisor sees it: its streams, its clocks, and the verdict on how it ended.
+
+Outcome, exit code, signal and times come from the kernel and from what the supervisor itself did. The child's own frames only fill in texts.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from toolwright.sandbox._capture import Capture
+from toolwright.sandbox._wire import DONE, ERROR, FRAME, JOB, READY, VALUE
+
+_CHUNK = 1 << 16
+_OUTPUT_FACTOR, _OUTPUT_FLOOR = 16, 4 << 20
+_SHORTEST_CHECK_S = 0.002
+_LATE_S = 0.02
+"""CPU seconds by which the kernel's own limit may be short of ours."""
+_GRACE_S = 1.0
+_IDLE_CHECK_S = 1.0
+_SET_UP_S = 20.0
+_BYTES_LEFT = 40
+CORES = len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The caller's limits as they came over the wire."""
+
+    wall_s: float
+    cpu_s: float
+    memory_bytes: int
+    output_bytes: int
+    file_bytes: int
+    threads: int
+
+
+@dataclass(slots=True)
+class Turn:
+    """One snippet from request to reply; for a one-shot child its only one."""
+
+    source: bytes
+    seed: int
+    attempts: int = 0
+    started: float = 0.0
+    cpu_before_s: float = 0.0
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    stopped_for: str | None = None
+    """The outcome for which we interrupted or killed it."""
+    interrupted: float | None = None
+    out: Capture = field(default_factory=lambda: Capture(0))
+    err: Capture = field(default_factory=lambda: Capture(0))
+    value: bytes | None = None
+    error: bytes | None = None
+
+
+class Child:
+    """A forked child, from before its fork until after its end."""
+
+    def __init__(self, number: int, limits: Limits, session: bool) -> None:
+        self.number = number
+        self.limits = limits
+        self.session = session
+        self.pidfd = -1
+        self.turn: Turn | None = None
+        self.ready = False
+        self.asked = time.monotonic()
+        self.idle_since = self.asked
+        self.done_code: str | None = None
+        self._idle_cpu_s = 0.0
+        self._clock: int | None = None
+        self._frames = bytearray()
+        self._outgoing = bytearray()
+        self._out, out = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._err, err = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        for fd in (out, err):
+            os.set_blocking(fd, True)
+        self._control, control = socket.socketpair()
+        self._control.setblocking(False)
+        self.theirs = [out, err, control.detach()]
+        self.open = {self._out, self._err, self._control.fileno()}
+        """Of our descriptors, those not yet at their end."""
+        self.all_fds = frozenset(self.open)
+
+    # ---- what the event loop calls ----
+
+    def fork_request(self) -> dict[str, Any]:
+        """The zygote's side of the request."""
+        limits = self.limits
+        cpu_s = 86_400 if self.session else math.ceil(limits.cpu_s) + 1
+        request = {"id": self.number, "memory_bytes": limits.memory_bytes, "file_bytes": limits.file_bytes, "cpu_s": cpu_s}
+        return {**request, "threads": limits.threads, "output_bytes": limits.output_bytes, "session": self.session}
+
+    def close_theirs(self) -> None:
+        """Close our copies of the child's ends."""
+        for fd in self.theirs:
+            os.close(fd)
+        self.theirs = []
+
+    def started(self, pidfd: int) -> None:
+        """The zygote forked it."""
+        self.pidfd = pidfd
+        with open(f"/proc/self/fdinfo/{pidfd}") as stream:
+            for line in stream:
+                if line.startswith("Pid:"):
+                    pid = int(line.split()[1])
+                    self._clock = (~pid << 3) | 2 if pid > 0 else None
+
+    def begin(self, turn: Turn) -> None:
+        """Hand a turn to the child; its clocks start when the child has it and is ready."""
+        self.turn = turn
+        turn.attempts += 1
+        turn.out, turn.err = Capture(self.limits.output_bytes), Capture(self.limits.output_bytes)
+        turn.value = turn.error = turn.stopped_for = turn.interrupted = None
+        self.done_code = None
+        if self.session:
+            self._discard()
+        self._outgoing += JOB.pack(len(turn.source), turn.seed) + turn.source
+        if self.ready:
+            self._start_clocks()
+
+    def _start_clocks(self) -> None:
+        if self.turn is not None:
+            self.turn.started = time.monotonic()
+            self.turn.cpu_before_s = self.cpu_used_s() if self.session else 0.0
+
+    def cpu_used_s(self) -> float:
+        """CPU seconds of all its threads so far; 0 once it is gone."""
+        if self._clock is None:
+            return 0.0
+        try:
+            return time.clock_gettime(self._clock)
+        except OSError:
+            return 0.0
+
+    def writable(self) -> None:
+        """Send what waits to be sent."""
+        while self._outgoing:
+            try:
+                sent = self._control.send(self._outgoing)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._outgoing.clear()  # the child is gone; its end is reported elsewhere
+                return
+            del self._outgoing[:sent]
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether something waits to be sent."""
+        return bool(self._outgoing)
+
+    @property
+    def control_fd(self) -> int:
+        """The descriptor of the control channel."""
+        return self._control.fileno()
+
+    def readable(self, fd: int, most_reads: int = 16) -> bool:
+        """Take in what the descriptor holds; False at its end."""
+        for _ in range(most_reads):
+            try:
+                data = os.read(fd, _CHUNK)
+            except BlockingIOError:
+                return True
+            except OSError:
+                data = b""
+            if not data:
+                self.open.discard(fd)
+                return False
+            self._take(fd, data)
+        return True
+
+    def _take(self, fd: int, data: bytes) -> None:
+        turn = self.turn
+        if fd == self._control.fileno():
+            self._frames += data
+            self._split_frames()
+        elif turn is not None:
+            (turn.out if fd == self._out else turn.err).add(data)
+            if turn.out.total + turn.err.total > max(_OUTPUT_FACTOR * self.limits.output_bytes, _OUTPUT_FLOOR):
+                self.stop("output_limit")
+
+    def _split_frames(self) -> None:
+        while len(self._frames) >= FRAME.size:
+            kind, size = FRAME.unpack_from(self._frames)
+            if size > self.limits.output_bytes + _BYTES_LEFT:
+                self._frames.clear()  # no frame of ours is so long: the snippet wrote it
+                return
+            if len(self._frames) < FRAME.size + size:
+                return
+            payload = bytes(self._frames[FRAME.size : FRAME.size + size])
+            del self._frames[: FRAME.size + size]
+            self._frame(kind, payload)
+
+    def _frame(self, kind: bytes, payload: bytes) -> None:
+        turn = self.turn
+        if kind == READY and not self.ready:
+            self.ready = True
+            self._start_clocks()
+        elif turn is not None and kind == VALUE:
+            turn.value = payload
+        elif turn is not None and kind == ERROR:
+            turn.error = payload
+        elif turn is not None and kind == DONE and self.session and self.ready:
+            self.done_code = payload[:16].decode("ascii", "replace")
+
+    def drain(self) -> None:
+        """Take in everything already written, without waiting for more; a pipe holds less than this reads."""
+        for fd in list(self.open):
+            self.readable(fd, 64)
+
+    def _discard(self) -> None:
+        """Throw away what a thread of an earlier turn wrote after that turn's end."""
+        turn, self.turn = self.turn, None
+        self.drain()
+        self.turn = turn
+
+    # ---- clocks ----
+
+    def next_check(self, now: float) -> float | None:
+        """Seconds until a clock must be looked at; None for never."""
+        if not self.ready:
+            return max(self.asked + _SET_UP_S - now, 0)
+        turn = self.turn
+        if turn is None:
+            return _IDLE_CHECK_S
+        if turn.interrupted is not None:
+            return max(turn.interrupted + _GRACE_S - now, 0)
+        left_wall = turn.started + self.limits.wall_s - now
+        left_cpu = self.limits.cpu_s - self._turn_cpu_s()
+        return max(min(left_wall, max(left_cpu / CORES, _SHORTEST_CHECK_S)), 0)
+
+    def check(self, now: float) -> None:
+        """Stop the child where a clock has run out."""
+        turn = self.turn
+        if not self.ready:
+            if now - self.asked > _SET_UP_S:
+                self.stop("infra")
+        elif turn is None:
+            if self.cpu_used_s() - self._idle_cpu_s > self.limits.cpu_s:
+                self.kill()  # a thread, or a forged end of turn, works on behind the clocks' back
+        elif turn.interrupted is not None:
+            if now - turn.interrupted > _GRACE_S:
+                self.kill()
+        elif turn.stopped_for is not None:
+            return
+        elif self._turn_cpu_s() >= self.limits.cpu_s:
+            self.stop("timeout_cpu")
+        elif now - turn.started >= self.limits.wall_s:
+            self.stop("timeout_wall")
+
+    def _turn_cpu_s(self) -> float:
+        return self.cpu_used_s() - self.turn.cpu_before_s if self.turn is not None else 0.0
+
+    # ---- its end ----
+
+    def stop(self, outcome: str) -> None:
+        """End the turn: a session is first asked to (its variables stay), a one-shot child is killed."""
+        turn = self.turn
+        if turn is not None and turn.stopped_for is None:
+            turn.stopped_for = outcome
+            if self.session and self.ready and outcome in ("timeout_cpu", "timeout_wall"):
+                turn.interrupted = time.monotonic()
+                self._signal(signal.SIGINT)
+                return
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill it, at once and for certain."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        if self.pidfd >= 0:
+            try:
+                signal.pidfd_send_signal(self.pidfd, number)
+            except ProcessLookupError:
+                return
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.close_theirs()
+        self._control.close()
+        for fd in (self._out, self._err, self.pidfd):
+            if fd >= 0:
+                os.close(fd)
+        self.open = set()
+        self._out = self._err = self.pidfd = -1
+
+    def finish_turn(self) -> dict[str, Any]:
+        """The verdict on a session's turn that ended by itself, or by our request."""
+        turn = self._end_clocks(self._turn_cpu_s())
+        code = int(self.done_code) if self.done_code is not None and self.done_code.isdigit() else 1
+        outcome = turn.stopped_for or _by_code(code, turn)
+        self.idle_since, self._idle_cpu_s = time.monotonic(), self.cpu_used_s()
+        self.turn = None
+        return _verdict(turn, outcome, exit_code=code if turn.stopped_for is None else None)
+
+    def end(self, status: int, cpu_s: float) -> dict[str, Any] | None:
+        """The verdict on the turn in which the child ended; None where there was none."""
+        if self.turn is None:
+            return None
+        turn = self._end_clocks(cpu_s if not self.session else max(cpu_s - self.turn.cpu_before_s, 0.0))
+        self.turn = None
+        ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
+        if not self.ready:
+            return _verdict(turn, "infra", why=turn.err.text()[-500:] or "the child ended before it was locked down")
+        if ended_by is None:
+            return _verdict(turn, _by_code(code or 0, turn), exit_code=code)
+        return _verdict(turn, self._by_signal(ended_by, turn), number=ended_by)
+
+    def _by_signal(self, number: int, turn: Turn) -> str:
+        if turn.stopped_for is not None and number == signal.SIGKILL:
+            return turn.stopped_for
+        if number in (signal.SIGKILL, signal.SIGXCPU) and turn.cpu_s >= self.limits.cpu_s - _LATE_S:
+            return "timeout_cpu"
+        return "policy" if number == signal.SIGSYS else "killed"
+
+    def _end_clocks(self, cpu_s: float) -> Turn:
+        if self.turn is None:
+            raise RuntimeError("there is no turn to end")
+        self.turn.wall_s = time.monotonic() - self.turn.started if self.turn.started else 0.0
+        self.turn.cpu_s = cpu_s
+        return self.turn
+
+
+def _by_code(code: int, turn: Turn) -> str:
+    if code == 0:
+        return "ok"
+    last = (turn.error or b"").partition(b":")[0]
+    return "memory" if last.endswith(b"MemoryError") else "error"
+
+
+def _verdict(turn: Turn, outcome: str, *, exit_code: int | None = None, number: int | None = None, why: str | None = None) -> dict[str, Any]:
+    texts = [turn.value, turn.error if outcome != "ok" else None]
+    value, error = (None if text is None else text.decode("utf-8", "backslashreplace") for text in texts)
+    cut = turn.out.truncated or turn.err.truncated
+    return {
+        "outcome": outcome,
+        "exit_code": exit_code,
+        "signal": number,
+        "wall_s": turn.wall_s,
+        "cpu_s": turn.cpu_s,
+        "truncated": cut,
+        "texts": [turn.out.text(), turn.err.text(), value if outcome == "ok" else None, why or error],
+    }

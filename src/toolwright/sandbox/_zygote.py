@@ -1,0 +1,346 @@
+"""The zygote: a single-threaded process with numpy and sympy loaded that forks one child per snippet or session.
+
+It never sees a snippet's source or output: those go between supervisor and child over descriptors that it only hands on. So nothing of one snippet can be
+found in the memory of the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import importlib
+import json
+import os
+import resource
+import select
+import shutil
+import site
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from toolwright.sandbox import _child, _landlock, _linux, _namespaces, _probe, _seccomp
+from toolwright.sandbox._child import FIRST_ANCHOR_FD, Job, Lock
+
+_SOCKET_FD = 3
+_SCRATCH_PREFIX = "toolwright-sandbox-"
+_WARM_UP = "import sympy as s; x = s.Symbol('x'); s.solve(x**2 - 5*x + 6, x); s.integrate(x**2, x); s.simplify(x + x); str(s.Rational(1, 3))"
+
+
+def main(argument: str) -> None:
+    """Set up, say hello, serve until the supervisor is gone."""
+    began = time.monotonic()
+    config: dict[str, Any] = json.loads(argument)
+    _linux.die_with_parent()
+    link = socket.socket(fileno=_SOCKET_FD)
+    zygote = Zygote(link, config)
+    zygote.set_up()
+    zygote.greet(time.monotonic() - began)
+    zygote.serve()
+
+
+class Zygote:
+    """The state of the forking process."""
+
+    def __init__(self, link: socket.socket, config: dict[str, Any]) -> None:
+        self._link = link
+        self._config = config
+        self._disabled = set(config["disable"])
+        self._layers: dict[str, tuple[bool, str]] = {}
+        self._private_root = False
+        self._can_mount = False
+        self._own_user_namespace = False
+        self._scratch_root = ""
+        self._anchors: list[tuple[str, int]] = []
+        self._children: dict[int, tuple[int, int, str]] = {}
+        self._lock: Lock | None = None
+
+    # ---- once ----
+
+    def set_up(self) -> None:
+        """Take every layer this machine gives; what fails is recorded, never hidden."""
+        proc_fd = os.open("/proc", os.O_PATH | os.O_CLOEXEC) if os.path.isdir("/proc/self") else -1
+        self._enter_namespaces()
+        self._preload()
+        if not self._private_root:
+            self._scratch_root = _make_scratch_root(self._config["scratch_parents"], os.getppid())
+            self._open_anchors()
+        self._drop_user(proc_fd)
+        if proc_fd >= 0:
+            baseline = _address_space(proc_fd)
+            os.close(proc_fd)
+        else:
+            baseline = 1 << 30
+        self._use_anchors()
+        self._lock = self._make_lock(baseline)
+        _linux.hide_memory()
+        gc.collect()
+        gc.freeze()
+
+    def _enter_namespaces(self) -> None:
+        if "namespaces" in self._disabled:
+            self._layers["namespaces"] = self._layers["root"] = (False, "switched off by the caller")
+            return
+        try:
+            _namespaces.enter()
+        except OSError as error:
+            self._layers["namespaces"] = (False, str(error))
+            self._layers["root"] = (False, "needs namespaces")
+            return
+        self._become_first_process()
+        self._layers["namespaces"] = (True, "processes, network, IPC, host name and mounts of its own")
+        try:
+            _namespaces.build_root(self._config["readable"], self._config["uid"] if os.geteuid() == 0 else os.geteuid())
+        except OSError as error:
+            if os.getcwd() != "/" or not os.path.isdir(self._config["stdlib"]):
+                raise  # half-way through: there is no root to go on with
+            self._layers["root"] = (False, str(error))
+            return
+        self._private_root = True
+        self._can_mount = self._own_user_namespace = os.geteuid() != 0
+        self._scratch_root = _namespaces.SCRATCH_ROOT
+        self._layers["root"] = (True, "an empty root directory with read-only libraries")
+
+    def _become_first_process(self) -> None:
+        """Fork into the process id namespace; the outer process only waits, and takes the namespace with it when it dies."""
+        pid = os.fork()
+        if pid:
+            self._link.close()
+            os.waitpid(pid, 0)
+            os._exit(0)
+        _linux.die_with_parent()
+
+    def _preload(self) -> None:
+        sys.path[:] = self._config["paths"]
+        site.setquit()
+        site.setcopyright()
+        site.sethelper()
+        for name in self._config["preload"]:
+            importlib.import_module(name)
+        if "sympy" in self._config["preload"]:
+            exec(_WARM_UP, {})
+
+    def _open_anchors(self) -> None:
+        """Hold import folders open that an unprivileged user could not reach, like those under /root."""
+        if os.geteuid() != 0:
+            return
+        for path in self._config["paths"]:
+            if os.path.isdir(path) and not _reachable(path):
+                self._anchors.append((path, os.open(path, os.O_PATH | os.O_CLOEXEC)))
+
+    def _drop_user(self, proc_fd: int) -> None:
+        if os.geteuid() != 0:
+            self._layers["user"] = (True, f"runs as the caller's user {os.geteuid()}, who is not root")
+            return
+        if "user" in self._disabled:
+            self._layers["user"] = (False, "switched off by the caller")
+            return
+        uid = self._config["uid"]
+        if not self._private_root:
+            os.chown(self._scratch_root, uid, uid)
+        try:
+            _namespaces.drop_user(uid)
+        except OSError as error:
+            self._layers["user"] = (False, f"cannot become user {uid}: {error}")
+            return
+        _linux.die_with_parent()
+        self._layers["user"] = (True, f"root became user {uid}")
+        if self._private_root:
+            try:
+                _namespaces.enter_user(proc_fd)
+                self._can_mount = self._own_user_namespace = True
+            except OSError:
+                self._can_mount = False  # scratch directories then share one small mount
+
+    def _use_anchors(self) -> None:
+        """Let imports go through the held folders, for loaded packages too; the folders take the lowest free descriptors, which the children keep."""
+        folders = {}
+        parked = []
+        for path, fd in self._anchors:
+            parked.append((path, fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64)))
+            os.close(fd)
+        for at, (path, fd) in enumerate(parked):
+            os.dup2(fd, FIRST_ANCHOR_FD + at, inheritable=False)
+            os.close(fd)
+            folders[path] = f"/proc/self/fd/{FIRST_ANCHOR_FD + at}"
+        if folders:
+            _redirect_imports(folders)
+
+    def _make_lock(self, baseline_bytes: int) -> Lock:
+        abi, template = None, None
+        if "landlock" not in self._disabled:
+            with contextlib.suppress(OSError):  # the probe says why
+                abi = _landlock.abi()
+        if "seccomp" not in self._disabled and _seccomp.supported(_linux.MACHINE):
+            template = _seccomp.build_template(_linux.MACHINE, private_root=self._private_root)
+        rules = _landlock.open_rules(self._config["readable"]) if abi is not None else []
+        rules += [(FIRST_ANCHOR_FD + at, _landlock.READ) for at in range(len(self._anchors))]
+        hard = {which: resource.getrlimit(which)[1] for which in _LIMITS}
+        return Lock(abi, rules, template, baseline_bytes, len(self._anchors), self._own_user_namespace, hard)
+
+    def greet(self, start_s: float) -> None:
+        """Tell the supervisor what was reached; the layers of the children are found by doing them in throwaway children."""
+        folder = self._make_scratch(0, 1 << 16)
+        lock, layers = _probe.try_layers(self._require_lock(), folder, self._disabled)
+        self._clear_scratch(folder)
+        self._lock = lock
+        self._layers.update(layers)
+        hello = {"hello": self._layers, "level": _level(self._layers), "start_s": start_s, "scratch": "" if self._private_root else self._scratch_root}
+        pidfd = os.pidfd_open(os.getpid())
+        socket.send_fds(self._link, [json.dumps(hello).encode()], [pidfd])
+        os.close(pidfd)
+
+    # ---- for every snippet ----
+
+    def serve(self) -> None:
+        """Fork what is asked for and report what ends, until the supervisor is gone."""
+        poll = select.poll()
+        poll.register(self._link, select.POLLIN)
+        while True:
+            for fd, _ in poll.poll():
+                if fd == self._link.fileno():
+                    if not self._answer(poll):
+                        return
+                else:
+                    poll.unregister(fd)
+                    self._bury(fd)
+
+    def _answer(self, poll: select.poll) -> bool:
+        data, fds, _, _ = socket.recv_fds(self._link, 4096, 3)
+        if not data:
+            return False
+        job = Job(**json.loads(data))
+        try:
+            pidfd = self._fork(job, (fds[0], fds[1], fds[2]))
+        except OSError as error:
+            self._link.send(json.dumps({"failed": job.id, "why": str(error)}).encode())
+        else:
+            poll.register(pidfd, select.POLLIN)
+        for fd in fds:
+            os.close(fd)
+        return True
+
+    def _fork(self, job: Job, fds: tuple[int, int, int]) -> int:
+        scratch = self._make_scratch(job.id, 4 * job.file_bytes)
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            _child.live(self._require_lock(), job, fds, scratch, parent)
+        pidfd = os.pidfd_open(pid)
+        self._children[pidfd] = (job.id, pid, scratch)
+        socket.send_fds(self._link, [json.dumps({"started": job.id}).encode()], [pidfd])
+        return pidfd
+
+    def _require_lock(self) -> Lock:
+        if self._lock is None:
+            raise RuntimeError("the zygote was not set up")
+        return self._lock
+
+    def _make_scratch(self, number: int, total_bytes: int) -> str:
+        folder = f"{self._scratch_root}/{number}"
+        if self._can_mount:
+            _namespaces.scratch_mount(folder, max(total_bytes, 1 << 16), os.geteuid())
+        else:
+            os.mkdir(folder, 0o700)
+        return folder
+
+    def _clear_scratch(self, folder: str) -> None:
+        if self._can_mount:
+            _linux.unmount(folder)
+            os.rmdir(folder)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)  # what resists is removed with the whole scratch root at the end
+
+    def _bury(self, pidfd: int) -> None:
+        number, pid, scratch = self._children.pop(pidfd)
+        os.close(pidfd)
+        _, status, usage = os.wait4(pid, 0)
+        report = {"exited": number, "status": status, "cpu_s": usage.ru_utime + usage.ru_stime}
+        self._link.send(json.dumps(report).encode())
+        self._clear_scratch(scratch)
+
+
+_LIMITS = (
+    resource.RLIMIT_AS,
+    resource.RLIMIT_CPU,
+    resource.RLIMIT_FSIZE,
+    resource.RLIMIT_NOFILE,
+    resource.RLIMIT_CORE,
+    resource.RLIMIT_MEMLOCK,
+    resource.RLIMIT_MSGQUEUE,
+    resource.RLIMIT_NPROC,
+)
+
+
+def _address_space(proc_fd: int) -> int:
+    fd = os.open("self/statm", os.O_RDONLY, dir_fd=proc_fd)
+    with os.fdopen(fd) as stream:
+        return int(stream.read().split()[0]) * resource.getpagesize()
+
+
+def _reachable(path: str) -> bool:
+    """Whether any user may walk to the folder."""
+    while path != "/":
+        if not os.stat(path).st_mode & 0o001:
+            return False
+        path = os.path.dirname(path)
+    return True
+
+
+def _redirect_imports(folders: dict[str, str]) -> None:
+    def moved(path: str) -> str:
+        for folder, replacement in folders.items():
+            if path == folder or path.startswith(folder + "/"):
+                return replacement + path[len(folder) :]
+        return path
+
+    sys.path[:] = [moved(path) for path in sys.path]
+    sys.path_importer_cache.clear()
+    for module in list(sys.modules.values()):
+        _move_module(module, moved)
+
+
+def _move_module(module: ModuleType, moved: Any) -> None:
+    spec = getattr(module, "__spec__", None)
+    for paths in (getattr(module, "__path__", None), getattr(spec, "submodule_search_locations", None)):
+        if isinstance(paths, list):
+            paths[:] = [moved(path) for path in paths]
+    if isinstance(getattr(module, "__file__", None), str):
+        module.__file__ = moved(module.__file__)
+    if isinstance(getattr(spec, "origin", None), str) and spec is not None:
+        spec.origin = moved(spec.origin)
+    loader: Any = getattr(module, "__loader__", None)
+    if isinstance(getattr(loader, "path", None), str):
+        loader.path = moved(loader.path)
+
+
+def _make_scratch_root(parents: Sequence[str], supervisor: int) -> str:
+    """A folder for scratch directories on the host; folders of supervisors that were killed are swept away."""
+    for parent in parents:
+        for name in os.listdir(parent) if os.path.isdir(parent) else ():
+            owner = name.removeprefix(_SCRATCH_PREFIX).split("-")[0]
+            folder = f"{parent}/{name}"
+            if name.startswith(_SCRATCH_PREFIX) and owner.isdigit() and not os.path.exists(f"/proc/{owner}") and not os.path.islink(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+        folder = f"{parent}/{_SCRATCH_PREFIX}{supervisor}-{os.urandom(4).hex()}"
+        try:
+            os.mkdir(folder, 0o711)
+        except OSError:
+            continue  # the next parent may be writable
+        return folder
+    raise OSError(f"no scratch folder can be made in any of {', '.join(parents)}")
+
+
+def _level(layers: dict[str, tuple[bool, str]]) -> int:
+    def active(*names: str) -> bool:
+        return all(layers.get(name, (False, ""))[0] for name in names)
+
+    if not active("seccomp"):
+        return 0
+    if not active("landlock"):
+        return 1
+    return 3 if active("namespaces", "root", "user") else 2
