@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from toolwright.engines._hf import HFEngine
+from toolwright.engines._load import load_engine, open_hf, open_nano, open_openai, open_pico
+from toolwright.engines._openai import OpenAIEngine
 from toolwright.engines._scripted import Faults, ScriptedEngine, ScriptedRequest
 
-__all__ = ["Faults", "HFEngine", "ScriptedEngine", "ScriptedRequest"]
+__all__ = ["Faults", "HFEngine", "OpenAIEngine", "ScriptedEngine", "ScriptedRequest", "load_engine", "open_hf", "open_nano", "open_openai", "open_pico"]
