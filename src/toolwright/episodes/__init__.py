@@ -5,6 +5,7 @@ from __future__ import annotations
 from toolwright.episodes._digest import derive_seed, digest, digest_files
 from toolwright.episodes._jsonl import from_json, read_episodes, read_lines, to_json, write_jsonl, write_text
 from toolwright.episodes._protocols import Attempt, Capabilities, Engine, Strategy, Tool, ToolSession, Verifier
+from toolwright.episodes._store import STORE_SCHEMA, RunStore, SampleKey, VerdictKey
 from toolwright.episodes._types import (
     SCHEMA_VERSION,
     Budget,
@@ -27,6 +28,7 @@ from toolwright.episodes._types import (
 
 __all__ = [
     "SCHEMA_VERSION",
+    "STORE_SCHEMA",
     "Attempt",
     "Budget",
     "Capabilities",
@@ -40,6 +42,8 @@ __all__ = [
     "Problem",
     "Prompt",
     "Provenance",
+    "RunStore",
+    "SampleKey",
     "SamplingParams",
     "Span",
     "StopReason",
@@ -49,6 +53,7 @@ __all__ = [
     "ToolSession",
     "Tried",
     "Verdict",
+    "VerdictKey",
     "Verifier",
     "derive_seed",
     "digest",
