@@ -29,7 +29,6 @@ from toolwright.sandbox._wire import DONE, ERROR, FRAME, JOB, READY, VALUE
 CONTROL_FD = 3
 FIRST_ANCHOR_FD = 4
 _SETUP_FAILED = 111
-_MODULE_NAMES_OF_OURS = "toolwright"
 _ERROR_CHARACTERS = 2000
 
 
@@ -70,8 +69,6 @@ def live(lock: Lock, job: Job, fds: tuple[int, int, int], scratch: str, parent: 
     except BaseException:  # whatever it is, the snippet must not start
         os.write(2, traceback.format_exc(limit=4).encode(errors="replace"))
         os._exit(_SETUP_FAILED)
-    for name in [name for name in sys.modules if name.split(".")[0] == _MODULE_NAMES_OF_OURS]:
-        del sys.modules[name]
     speaker = _Speaker(job.output_bytes)
     speaker.send(READY)
     if job.session:
@@ -90,7 +87,8 @@ def lock_down(lock: Lock, job: Job, fds: tuple[int, int, int], scratch: str, par
     if lock.landlock_abi is not None:
         rules.append((os.open(scratch, os.O_PATH | os.O_CLOEXEC), _landlock.SCRATCH))
     os.chdir(scratch)
-    os.environ.update(HOME=scratch, TMPDIR=scratch, PWD=scratch)
+    for name in ("HOME", "TMPDIR", "PWD"):
+        os.environ[name] = scratch
     _set_limits(lock, job)
     _linux.drop_capabilities()
     _linux.die_with_parent()

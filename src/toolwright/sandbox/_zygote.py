@@ -58,6 +58,8 @@ class Zygote:
         self._anchors: list[tuple[str, int]] = []
         self._children: dict[int, tuple[int, int, str]] = {}
         self._lock: Lock | None = None
+        self._ours: list[ModuleType] = []
+        """Our own modules: alive, but not found by a snippet's imports."""
 
     # ---- once ----
 
@@ -78,6 +80,7 @@ class Zygote:
         self._use_anchors()
         self._lock = self._make_lock(baseline)
         _linux.hide_memory()
+        self._ours = [sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "toolwright"]
         gc.collect()
         gc.freeze()
 
@@ -121,6 +124,8 @@ class Zygote:
         site.sethelper()
         for name in self._config["preload"]:
             importlib.import_module(name)
+        if "numpy" in self._config["preload"]:
+            importlib.import_module("numpy.random")  # loaded at its first use otherwise, and then not seeded
         if "sympy" in self._config["preload"]:
             exec(_WARM_UP, {})
 
