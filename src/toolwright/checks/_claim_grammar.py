@@ -73,6 +73,8 @@ class Run:
     at_end: bool = False
     closed: bool = False
     approximate: bool = False
+    runs_on: bool = False
+    """It takes up the result of the side before it."""
     first_end: int = 0
     """Where its first operand ends."""
 
@@ -173,7 +175,7 @@ def _balance(segment: list[Token], cut: bool) -> tuple[list[tuple[list[Token], b
             index = end
         elif (token.kind is Kind.OPEN and index not in partner) or (token.kind is Kind.CLOSE and index not in closers):
             pieces.append((current, cut))
-            current, cut = [], token.kind is Kind.CLOSE or (index > 0 and segment[index - 1].kind is Kind.UNKNOWN)
+            current, cut = [], token.kind is Kind.CLOSE or (index > 0 and segment[index - 1].kind in (Kind.UNKNOWN, Kind.OPERATOR))
         else:
             current.append(token)
         index += 1
@@ -259,6 +261,10 @@ class _Side:
         run.approximate = any(word in words.APPROXIMATE for word in self.prose[-3:])
         if self.runs and not self.prose:
             run.doubtful("two numbers stand side by side")
+        if self.runs and "of" in self.runs[-1].tail and self.runs[-1].closed and not any(word in words.STOPS for word in self.prose):
+            run.doubtful("it follows a share of something")
+        if self.cut and not self.runs:
+            run.doubtful("it follows an unmatched bracket")
         self._judge_before(run)
         self.prose = []
         self.run = run
@@ -347,6 +353,8 @@ class _Side:
         run.numbers += 1
         if token.currency:
             run.units.add("dollar")
+        if token.split:
+            run.doubtful("it may start inside a number")
         if token.value is None:
             return Number(pi(), Fraction(0), whole=False)
         number = Number(token.value, Fraction(1, 10**token.places), token.places == 0, rough=token.rough, part=token.text in ("part", "frac"))
@@ -525,7 +533,8 @@ class _Side:
         if token.text == ":":
             run.doubtful("a ratio")
         self._sign_after_words(run, token)
-        run.items.append("/" if token.text == ":" else token.text)
+        tight = token.text == "/" and not token.spaced and following is not None and not following.spaced and not run.tail
+        run.items.append("⁄" if tight else "/" if token.text == ":" else token.text)
         run.tail = []
         self.at += 1
 
@@ -548,10 +557,9 @@ class _Side:
         while (word := self._peek(ahead)) is not None and word.kind is Kind.WORD and ahead < 4:
             ahead += 1
         last = run.items[-1]
-        if word is not None and word.kind in _STARTS and _is_part(last):
+        filler = all(self.tokens[self.at + i].text in words.FILLERS for i in range(1, ahead))
+        if word is not None and word.kind in _STARTS and filler and not run.tail and _is_part(last, run.items):
             run.items.append("of")
-            if ahead > 1 and any(self.tokens[self.at + i].text not in words.FILLERS for i in range(1, ahead)):
-                run.doubtful("words stand behind “of”")
             run.tail = []
             self.at += ahead
             return
@@ -584,6 +592,8 @@ class _Side:
         inside = self.tokens[self.at + 1 : end]
         if not any(t.kind in (Kind.NUMBER, Kind.UNKNOWN) for t in inside):
             run.units.update(t.text for t in inside if t.kind is Kind.WORD)
+            if not token.spaced and not run.tail:
+                run.doubtful("words in brackets touch a number")
             self.at = end + 1
             return
         before, numbers, units, doubt = run.end, run.numbers, set(run.units), run.doubt
@@ -605,8 +615,12 @@ class _Side:
             run.closed = True
             self._finish()
             return
-        run.unknown = True
-        run.end = token.end
+        if token.text in words.LETTER_UNITS and not token.spaced:
+            run.doubtful("a letter may be a unit or a name")
+            run.tail.append(token.text)
+        else:
+            run.unknown = True
+            run.end = token.end
         self.at += 1
 
     def _adjacent(self, run: Run, token: Token) -> None:
@@ -634,14 +648,16 @@ def _partners(tokens: list[Token]) -> dict[int, int]:
     return partner
 
 
-def _is_part(operand: Operand | str) -> bool:
+def _is_part(operand: Operand | str, items: list[Operand | str]) -> bool:
     """Whether *of* after it multiplies."""
+    if len(items) > 1 and items[-2] in ("/", "⁄"):
+        return True
     if isinstance(operand, Number):
         return operand.percent or operand.part or (isinstance(operand.value, Fraction) and 0 < operand.value < 1)
     if isinstance(operand, Call):
         return operand.name in ("frac", "percent", "mixed")
     if isinstance(operand, Group):
-        return len(operand.items) == 3 and operand.items[1] == "/"
+        return len(operand.items) == 3 and operand.items[1] in ("/", "⁄")
     return False
 
 

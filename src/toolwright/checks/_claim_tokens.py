@@ -44,7 +44,7 @@ class Token:
 
     kind: Kind
     text: str
-    """Normalised: operators are one of ``+ - * / : ^``, relations one of ``= ~ is``, words lower case."""
+    """Normalised: operators are one of ``+ - * / : ^``, relations one of ``= ~ is equals``, words lower case."""
     start: int
     end: int
     value: Fraction | None = None
@@ -54,6 +54,8 @@ class Token:
     rough: bool = False
     """Written as inexact (``3.33...``)."""
     currency: bool = False
+    split: bool = False
+    """It may be the rest of a number written with a comma and a space: 14, 400."""
     spaced: bool = False
     """White space stands before it."""
 
@@ -62,12 +64,13 @@ _NUMBER = r"(?:\d{1,3}(?:(?:,|\{,\}|\\+,|\\+!,)\d{3})+(?!\d)(?:\.\d+)?|\d{1,2}(?
 _LETTER = r"[^\W\d_½¼¾⅓⅔⅛⅜⅝⅞⅕⅖⅗⅘⅙⅚⁰¹²³⁴⁵⁶⁷⁸⁹]"
 _TOKEN = re.compile(
     r"(?P<mark><<[^<>\n]{0,400}>>)"
+    r"|(?P<clock>[AaPp]\.\s?[Mm]\b\.?)"
     r"|(?P<dots>\.{2,}|…|⋯)"
     rf"|(?P<number>{_NUMBER})"
     r"|(?P<command>(?:\\+|\x0c(?=rac)|\t(?=imes|ext\{)|\x08(?=oxed|inom)|\r(?=ight))[A-Za-z]+)"
     r"|(?P<escape>\\+[^A-Za-z]?)"
     rf"|(?P<subscript>_\s?(?:\{{[^{{}}\n]{{0,60}}\}}|\\?[A-Za-z]+|\d))"
-    rf"|(?P<word>{_LETTER}(?:{_LETTER}|[0-9]|['’](?={_LETTER}))*(?:-{_LETTER}{{2,}}(?!\w))*)"
+    rf"|(?P<word>[A-Z]&[A-Z](?:['’]?s)?|{_LETTER}(?:{_LETTER}|[0-9]|['’](?={_LETTER}))*(?:-{_LETTER}{{2,}}(?!\w))*)"
     r"|(?P<space>[^\S\n]+)"
     r"|(?P<line>\n)"
     r"|(?P<sign>\*\*|[=!<>+\-*/:]=+|[-=]+>|<[-=]*|[^\w\s])"
@@ -108,6 +111,7 @@ _BREAKS = words.listed(
 )
 _OPERAND_AHEAD = re.compile(r"\s*(?:\\*\$|€|£)?\s?\(?\s?(?:\.?\d|\\+[dt]?frac|\\+sqrt|[√½¼¾⅓⅔])")
 _SHORT_FRACTION = re.compile(r"\s*(\d)\s*(\d)")
+_TABLE = re.compile(r"\{((?:[pbvBV]|small)?matrix\*?|array|cases|tabular)\}")
 _ARGUMENT = re.compile(r"\s*\{[^{}\n]{0,80}\}")
 _OPENERS = "([{"
 _CLOSERS = ")]}"
@@ -131,6 +135,9 @@ class _Tokens:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.x_names = re.search(r"(?<![\w])x\d|\dx\d\^", text) is not None
+        """Whether x1, x2 are names here, so that 3x1 is no product of numbers."""
+        self.names: dict[str, bool] = {}
         self.out: list[Token] = []
         self.spaced = True
         self.currency = -1
@@ -160,11 +167,16 @@ class _Tokens:
     def _mark(self, match: re.Match[str]) -> None:
         self.add(Kind.MARK, match.group(), match.start(), match.end())
 
+    def _clock(self, match: re.Match[str]) -> None:
+        self.add(Kind.WORD, match.group()[0].lower() + "m", match.start(), match.end())
+
     def _dots(self, match: re.Match[str]) -> None:
         last = self.out[-1] if self.out else None
         if last is not None and last.kind is Kind.NUMBER and last.end == match.start() and last.places:
             last.rough = True
             last.end = match.end()
+        elif match.group() == ".." and last is not None and last.kind is Kind.WORD:
+            self.add(Kind.BREAK, "..", match.start(), match.end())
         else:
             self.add(Kind.UNKNOWN, "...", match.start(), match.end())
 
@@ -176,8 +188,8 @@ class _Tokens:
             return end + 1
         plain = re.sub(r"[^\d.eE+-]", "", raw)
         mantissa, _, exponent = plain.lower().partition("e")
-        if len(plain) > MAX_DIGITS:
-            self.add(Kind.UNKNOWN, "long", start, end)
+        if len(plain) > MAX_DIGITS or (plain[0] == "0" and len(plain) > 2 and plain.isdigit()):
+            self.add(Kind.UNKNOWN, "digits", start, end)
             return None
         whole, _, decimals = mantissa.partition(".")
         value = Fraction(int((whole or "0") + decimals), 10 ** len(decimals))
@@ -185,7 +197,11 @@ class _Tokens:
             value *= Fraction(10) ** max(-99, min(99, int(exponent)))
         if self.currency >= 0:
             start = self.currency
+        split = (
+            len(whole) == 3 and len(self.out) > 1 and self.out[-1].text == "," and self.out[-2].kind is Kind.NUMBER and self.out[-2].end == self.out[-1].start
+        )
         token = self.add(Kind.NUMBER, raw, start, end)
+        token.split = split
         token.value, token.places, token.currency = value, len(decimals), self.currency >= 0
         self.currency = -1
         return None
@@ -229,7 +245,7 @@ class _Tokens:
             token.value = words.fraction_value(found)
             return found.end()
         if (found := words.EQUALS.match(self.text, start)) is not None:
-            self.add(Kind.RELATION, "is" if found.group().lower() in words.BE else "=", start, found.end())
+            self.add(Kind.RELATION, "is" if found.group().lower() in words.BE else "equals", start, found.end())
             return found.end()
         if (found := words.WORD_OPERATOR.match(self.text, start)) is not None:
             self.add(Kind.OPERATOR, words.operator_sign(found.group()), start, found.end())
@@ -248,10 +264,19 @@ class _Tokens:
 
     def _plain_word(self, raw: str, start: int, end: int) -> None:
         following = self.text[end : end + 1]
+        if raw in words.LETTER_UNITS and self.spaced and self.out and self.out[-1].kind is Kind.NUMBER and not self._named(raw):
+            self.add(Kind.WORD, raw, start, end)
+            return
         variable = words.is_variable(raw, self.text[end : end + 2]) or following in ("_", "(") or any(c.isdigit() for c in raw)
         if following == "(" and not variable:
             variable = True
         self.add(Kind.UNKNOWN if variable else Kind.WORD, raw.lower() if not variable else raw, start, end)
+
+    def _named(self, letter: str) -> bool:
+        """Whether the text uses the letter as a name, so that it is no unit in it."""
+        if letter not in self.names:
+            self.names[letter] = re.search(rf"(?<![\w/])(?<!\d )(?:[Ll]et {letter}\b|{letter}\s?[=+\-*^(]|\d{letter}\b)", self.text) is not None
+        return self.names[letter]
 
     def _suffix(self, number: Token, match: re.Match[str]) -> int | None:
         """Letters that touch a number: an ordinal, a unit, a multiplication sign or a variable."""
@@ -260,12 +285,15 @@ class _Tokens:
         if lower in ("st", "nd", "rd", "th"):
             self.out.pop()
             self.add(Kind.WORD, "ordinal", number.start, end)
-        elif lower[0] == "x" and (len(lower) == 1 or lower[1:].isdigit()) and re.match(r"\s*\$?\d|\s*$", self.text[start + 1 : start + 4]):
-            if len(lower) == 1 and not re.match(r"\$?\d", self.text[end : end + 2]):
+        elif lower[0] == "x" and not self.x_names and (len(lower) == 1 or lower[1:].isdigit()) and re.match(r"\s*\$?\d|\s*$", self.text[start + 1 : start + 4]):
+            if len(lower) == 1 and not re.match(r"\$?\d" if self._named("x") else r"\s?\$?\d", self.text[end : end + 3]):
                 self.add(Kind.UNKNOWN, raw, start, end)
             else:
                 self.add(Kind.OPERATOR, "*", start, start + 1)
                 return start + 1
+        elif lower == "k" and number.currency and not self.text[end : end + 1].isalnum():
+            number.value = (number.value or 0) * Fraction(1000)
+            number.end = end
         elif lower in words.UNITS or lower in words.MULTIPLIERS:
             self.add(Kind.WORD, lower, start, end)
         else:
@@ -337,6 +365,12 @@ class _Tokens:
         return short.end()
 
     def _boundary(self, name: str, start: int, end: int) -> int | None:
+        if name == "begin" and (table := _TABLE.match(self.text, end)) is not None:
+            closing = self.text.find("\\end{" + table.group(1), end, end + 4000)
+            if closing >= 0:
+                closing = self.text.index("}", closing) + 1 if "}" in self.text[closing : closing + 40] else closing + 5
+                self.add(Kind.UNKNOWN, "table", start, closing)
+                return closing
         argument = _ARGUMENT.match(self.text, end) if name in ("begin", "end", "tag", "label", "section", "subsection") else None
         self.add(Kind.LINE if name in ("begin", "end") else Kind.BREAK, name, start, end)
         return argument.end() if argument else None
@@ -364,6 +398,10 @@ class _Tokens:
             if end - start > 2:
                 self.add(Kind.LINE, "\\\\", start, end - 1)
             return end - 1
+        elif character == "*":
+            self.add(Kind.OPERATOR, "*", start, end)
+        elif character == "_":
+            self.add(Kind.UNKNOWN, "_", start, end)
         elif character in "{}":
             self.add(Kind.BREAK, character, start, end)
         # What is left is spacing (`\,` `\;` `\ `) and inline delimiters (`\(` `\)`): no token.
@@ -403,13 +441,13 @@ class _Tokens:
         elif sign == ".":
             if not following or following.isspace() or following in "\"'”)*<$\\#_":
                 self.add(Kind.BREAK, ".", start, end)
-            else:
+            elif not (following.isalpha() and self.out and self.out[-1].kind is Kind.WORD):
                 self.add(Kind.UNKNOWN, ".", start, end)
         elif sign == ",":
             kind = Kind.BREAK if not following or following.isspace() or not following.isdigit() else Kind.UNKNOWN
             self.add(kind, ",", start, end)
         elif sign in "_±∓∑∏∫|":
-            self.add(Kind.UNKNOWN if sign != "|" else Kind.BREAK, sign, start, end)
+            self.add(Kind.UNKNOWN, sign, start, end)
         elif sign in "&`~'’‘":
             self.spaced = True
         else:
@@ -446,7 +484,7 @@ class _Tokens:
         before = self.text[start - 1 : start]
         if before.isdigit() and following.isdigit():
             self.add(Kind.UNKNOWN, ":", start, end)
-        elif before == " " and following == " ":
+        elif before == " " and following == " " and self.out and self.out[-1].kind in (Kind.NUMBER, Kind.CLOSE) and self.text[end + 1 : end + 2].isdigit():
             self.add(Kind.OPERATOR, ":", start, end)
         else:
             self.add(Kind.BREAK, ":", start, end)

@@ -13,7 +13,7 @@ from fractions import Fraction
 from toolwright.checks._claim_grammar import Call, Group, Number, Operand
 from toolwright.checks._numbers import Undecidable, Value, add, approximate, binomial, divide, factorial, multiply, negate, power, root
 
-_TIGHT = ("*", "/", "of", "·")
+_FACTORS = ("*", "/", "⁄", "of", "·")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class Reading:
     """*dozen*, *thousand* multiply; else they are units."""
     order: str = "standard"
     """standard · left (left to right) · slash (a slash divides by the whole product behind it) · of (*of* takes the sum behind it)"""
+    tight: bool = False
+    """A slash without spaces binds before one with spaces: 60 / 3/4."""
     mixed: bool = False
     """A whole number before a fraction is a mixed number; else a product."""
     remark: bool = False
@@ -44,10 +46,12 @@ def features(items: list[Operand | str]) -> set[str]:
     found: set[str] = set()
     operators = [item for item in items if isinstance(item, str)]
     loose = any(o in "+-" for o in operators)
-    if loose and any(o in _TIGHT for o in operators):
+    if loose and any(o in _FACTORS for o in operators):
         found.add("left")
-    if "/" in operators[:-1]:
+    if any(o in "/⁄" for o in operators[:-1]):
         found.add("slash")
+    if "⁄" in operators and "/" in operators:
+        found.add("tight")
     if "of" in operators:
         found.add("part")
         if loose:
@@ -80,6 +84,8 @@ def readings(found: set[str]) -> Iterator[Reading]:
         for order in ("left", "slash", "of"):
             if order in found:
                 yield replace(reading, order=order)
+        if "tight" in found:
+            yield replace(reading, tight=True)
         if "mixed" in found:
             yield replace(reading, mixed=True)
         if "remark" in found:
@@ -130,6 +136,8 @@ def _combine(values: list[Value], operators: list[str], reading: Reading) -> Val
         cut = operators.index("of")
         rest = _combine(values[cut + 1 :], operators[cut + 1 :], reading)
         return _combine([*values[: cut + 1], rest], [*operators[:cut], "*"], reading)
+    if reading.tight:
+        values, operators = _bind_tight(values, operators)
     terms, signs = [values[0]], []
     dividing = False
     for operator, value in zip(operators, values[1:], strict=True):
@@ -141,11 +149,23 @@ def _combine(values: list[Value], operators: list[str], reading: Reading) -> Val
             terms[-1] = divide(terms[-1], value)
         else:
             terms[-1] = _apply(terms[-1], operator, value)
-            dividing = dividing or operator == "/"
+            dividing = dividing or operator in "/⁄"
     total = terms[0]
     for sign, term in zip(signs, terms[1:], strict=True):
         total = add(total, term if sign == "+" else negate(term))
     return total
+
+
+def _bind_tight(values: list[Value], operators: list[str]) -> tuple[list[Value], list[str]]:
+    """The same with every slash without spaces already carried out."""
+    bound, left = [values[0]], []
+    for operator, value in zip(operators, values[1:], strict=True):
+        if operator == "⁄":
+            bound[-1] = divide(bound[-1], value)
+        else:
+            bound.append(value)
+            left.append(operator)
+    return bound, left
 
 
 def _apply(left: Value, operator: str, right: Value) -> Value:
@@ -153,7 +173,7 @@ def _apply(left: Value, operator: str, right: Value) -> Value:
         return add(left, right)
     if operator == "-":
         return add(left, negate(right))
-    if operator == "/":
+    if operator in "/⁄":
         return divide(left, right)
     return multiply(left, right)
 

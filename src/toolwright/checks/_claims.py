@@ -18,6 +18,8 @@ from toolwright.checks._claim_values import STANDARD, Reading, evaluate, feature
 from toolwright.checks._numbers import Undecidable, Value, approximate, show
 
 _CONTEXT = 120
+_FLOAT_PLACE = Fraction(1, 10**13)
+"""From here on digits are those of binary floating point, whose last one is not to be trusted."""
 _ROUGH_SHARE = Fraction(1, 10)
 
 
@@ -93,12 +95,51 @@ def _judge_statement(text: str, statement: Statement, rounded: set[Fraction], ot
             continue
         if other:
             right.doubtful("the text is about another kind of arithmetic")
-        if len(right_side) > 1 and not right_side[1].operations and right_side[1].start - right.end < 30:
+        if len(right_side) > 1 and not right_side[1].operations and _compound(text[right.end : right_side[1].start]):
             right.doubtful("another number follows the result")
+        _judge_place(text, left, right, relation, first=index == 0)
         finding = _judge(text, left, right, relation, rounded)
         end = right.end if finding.end is None else finding.end
         claims.append(Claim(text[left.start : end], left.start, end, finding.verdict, finding.expected, finding.reason))
     return claims
+
+
+def _compound(between: str) -> bool:
+    """Whether the words between two numbers make one quantity of them: 3 hours and 20 minutes, 6 feet 2 inches."""
+    if not between.strip():
+        return True
+    found = re.findall(r"[^\W\d_]+", between.lower()) if len(between) < 40 else []
+    return 0 < len(found) <= 3 and (found[-1] in ("and", "with", "remainder", "r", "plus") or (len(found) == 1 and found[0] in words.UNIT_FAMILY))
+
+
+def _judge_place(text: str, left: Run, right: Run, relation: Token, *, first: bool) -> None:
+    """Doubt where words, not signs, decide what the left side is."""
+    placed = left.before in words.CONNECTORS
+    fraction = left.operations == 1 and (len(left.items) == 1 or left.items[1] in ("/", "⁄"))
+    bare = left.operations == 0 or (fraction and bool(left.tail))
+    if relation.text in ("is", "equals") and (bare or fraction):
+        left.doubtful("a share may be named by what it is worth")
+    if fraction and _is_share(left, right):
+        left.doubtful("a share may be named by what it is worth")
+    if len(left.items) == 3 and left.items[1] == "-" and not placed and text[left.start : left.end].count(" ") == 0:
+        left.doubtful("it may be a range")
+    if bare and (not placed or (first and left.tail) or not (first or left.at_start)):
+        left.doubtful("a number among words stands before the relation")
+    if relation.text == "equals" and (not placed or len(left.tail) > 1):
+        left.doubtful("the sentence may be about something else")
+    if relation.text == "is" and (not placed or not first or right.operations):
+        left.doubtful("the sentence may be about something else")
+
+
+def _is_share(left: Run, right: Run) -> bool:
+    """Whether a proper fraction is set equal to a whole number, as in *1/5 = 60 pencils*."""
+    number = _plain(right)
+    if number is None or not number.whole or not isinstance(number.value, Fraction) or number.percent or number.value < 1:
+        return False
+    try:
+        return 0 < approximate(evaluate(left.items)) < 1
+    except Undecidable:
+        return False
 
 
 def _is_claim(left: Run, right: Run, relation: Token) -> bool:
@@ -127,12 +168,14 @@ def _compare(text: str, left: Run, right: Run, relation: Token, rounded: set[Fra
         if a != b:
             rounded.update(n.value for n in (_plain(left), _plain(right)) if n is not None and isinstance(n.value, Fraction))
         return _Finding(True, "both sides are equal" if a == b else "equal to the digits shown")
-    run_on = _run_on(left, right, a, loose)
+    run_on = _run_on(left, right, loose)
     if run_on is not None:
         return run_on
     other = _other_reading(left, right, loose)
     if other is not None:
         return other
+    if left.runs_on and _ends_with(left, b):
+        return _Finding(None, "the result of the last term of a run-on chain")
     doubt = _excuse(left, right, a, b, rounded) or closeness or _doubt(text, left, right, relation, a, b)
     if doubt:
         if "nearest whole" in doubt:
@@ -155,16 +198,16 @@ def _plain(run: Run) -> Number | None:
     return item if isinstance(item, Number) else None
 
 
-def _close(left: Run, right: Run, a: Value, b: Value, loose: bool) -> bool | str:
+def _close(left: Run, right: Run, a: Value, b: Value, loose: bool, ways: tuple[Reading, Reading] = (STANDARD, STANDARD)) -> bool | str:
     """True where the values agree to the digits shown; else what stands against refuting, or an empty string."""
     if a == b:
         return True
     gap = abs(approximate(a) - approximate(b))
     unit = Fraction(0)
-    for run in (left, right):
+    for run, way in zip((left, right), ways, strict=True):
         number = _plain(run)
         if number is not None:
-            unit = max(unit, _last_place(number, loose))
+            unit = max(unit, _last_place(number, loose, way))
     if gap < unit:
         exact = a if _plain(left) is None else b
         whole = unit >= 1 and isinstance(exact, Fraction) and not loose
@@ -174,7 +217,7 @@ def _close(left: Run, right: Run, a: Value, b: Value, loose: bool) -> bool | str
     return ""
 
 
-def _last_place(number: Number, loose: bool) -> Fraction:
+def _last_place(number: Number, loose: bool, way: Reading = STANDARD) -> Fraction:
     """One unit in the last place shown; with *approximately*, trailing zeros are not shown digits."""
     unit = number.unit_in_last_place
     if loose and number.whole and isinstance(number.value, Fraction) and number.value:
@@ -182,20 +225,32 @@ def _last_place(number: Number, loose: bool) -> Fraction:
         while value % 10 == 0:
             value //= 10
             unit *= 10
-    if number.percent:
+    if unit <= _FLOAT_PLACE:
+        unit *= 10
+    if number.percent and way.percent:
         unit /= 100
-    return unit * number.multiplier
+    return unit * number.multiplier if way.multiplied else unit
 
 
-def _run_on(left: Run, right: Run, a: Value, loose: bool) -> _Finding | None:
+def _run_on(left: Run, right: Run, loose: bool) -> _Finding | None:
     """`2 + 3 = 5 * 4 = 20`: each equals sign gives the result so far."""
     if len(right.items) < 3 or left.operations == 0 or right.items[1] in ("·", "of"):
         return None
-    first = right.items[:1]
-    head = Run(right.start, right.end, items=first)
-    if _close(left, head, a, evaluate(first), loose) is not True:
-        return None
-    return _Finding(True, "a run-on chain: the result so far is right", end=right.first_end)
+    head = Run(right.start, right.end, items=right.items[:1])
+    for way in (STANDARD, *readings(features(left.items))):
+        try:
+            if _close(left, head, evaluate(left.items, way), evaluate(head.items), loose, (way, STANDARD)) is True:
+                right.runs_on = True
+                return _Finding(True, "a run-on chain: the result so far is right", end=right.first_end)
+        except Undecidable:
+            continue
+    return None
+
+
+def _ends_with(run: Run, value: Value) -> bool:
+    """Whether the last term of a sum has the value."""
+    cuts = [i for i, item in enumerate(run.items) if item in ("+", "-")]
+    return bool(cuts) and evaluate(run.items[cuts[-1] + 1 :]) == value
 
 
 def _other_reading(left: Run, right: Run, loose: bool) -> _Finding | None:
@@ -206,7 +261,7 @@ def _other_reading(left: Run, right: Run, loose: bool) -> _Finding | None:
     pairs += [(way, other) for way in ways_left for other in ways_right]
     for way, other in pairs[:200]:
         try:
-            close = _close(left, right, evaluate(left.items, way), evaluate(right.items, other), loose)
+            close = _close(left, right, evaluate(left.items, way), evaluate(right.items, other), loose, (way, other))
         except Undecidable:
             continue
         if close is True:
@@ -220,6 +275,8 @@ def _excuse(left: Run, right: Run, a: Value, b: Value, rounded: set[Fraction]) -
     x, y = approximate(a), approximate(b)
     if x == -y:
         return "equal but for the sign"
+    if words.units_differ(left.units, right.units):
+        return "the sides have different units"
     if x and y and words.conversion(x / y, left.units | right.units):
         return "it may convert units"
     unit = max((_last_place(n, False) for n in (_plain(left), _plain(right)) if n is not None), default=Fraction(0))
@@ -272,6 +329,6 @@ def _suspect(text: str, start: int, end: int) -> str:
     before = re.split(r"[.!?\n]\s|\\n", text[max(0, start - _CONTEXT) : start])[-1]
     after = re.split(r"[.!?\n](?:\s|$)|\\n", text[end : end + _CONTEXT])[0]
     found = words.SUSPECT_SENTENCE.search(before) or words.SUSPECT_SENTENCE.search(after)
-    if found:
-        return f"the sentence says “{found.group()}”"
-    return ""
+    if found is None:
+        found = words.RETRACTION.search(text[end : end + 2 * _CONTEXT])
+    return f"the text says “{found.group()}”" if found else ""
