@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from toolwright.engines import Faults, ScriptedEngine
+from toolwright.episodes import Episode, Problem, Provenance, Span, StopReason, Verdict
+from toolwright.errors import EngineFault, SandboxFault, UsageError
+from toolwright.sandbox import Outcome, Sandbox, SandboxLimits, SandboxResult
+from toolwright.verifiers import ToolVCode
+
+PROBLEM = Problem("p", "Ducks lay 16 eggs; 3 and 4 are used; the rest is sold for $2 each. How much is that?", "18")
+TRUE = "```python\nleft = 16 - 3 - 4\nprint(left * 2 == 18)\n```"
+FALSE = "```python\nleft = 16 - 3 - 4\nprint(left * 2 == 18 + 1)\n```"
+CRASH = "```python\nprint(1 / 0 == 18)\n```"
+EMPTY = "```python\nprint(18 == 18)\n```"
+LOOP = "```python\nn = 18\nwhile n > 0:\n    n += 1\nprint(n == 18)\n```"
+
+
+def solved(text: str = "16 - 3 - 4 = 9 eggs, 9 * 2 = 18.\nThe answer is 18.") -> Episode:
+    return Episode("p", 0, (Span(Provenance.MODEL, text),), StopReason.FINISHED, 0)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(allow_degraded=True) as made:
+        yield made
+
+
+def verify(engine: ScriptedEngine, sandbox: object, episode: Episode | None = None, **options: object) -> Verdict:
+    verifier = ToolVCode(engine, sandbox, limits=SandboxLimits(wall_s=3.0, cpu_s=0.5), **options)  # type: ignore[arg-type]
+    return asyncio.run(verifier.verify(PROBLEM, episode or solved(), seed=3))
+
+
+def test_true_passes_and_false_refutes(sandbox: Sandbox) -> None:
+    passed = verify(ScriptedEngine([TRUE]), sandbox)
+    assert passed.score == 1.0
+    assert passed.evidence[0].meta["program"].startswith("left = 16")
+    assert passed.cost.tool_calls == 1 and passed.cost.model_tokens > 0 and passed.cost.prompt_tokens > 0
+    assert verify(ScriptedEngine([FALSE]), sandbox).refuted
+
+
+def test_any_true_of_k_passes(sandbox: Sandbox) -> None:
+    verdict = verify(ScriptedEngine([FALSE, CRASH, TRUE], in_order=True), sandbox, k=3, repair=0)
+    assert verdict.score == 1.0
+    assert len(verdict.evidence) == 3
+    assert verify(ScriptedEngine([FALSE, CRASH, EMPTY], in_order=True), sandbox, k=3, repair=0).refuted
+
+
+@pytest.mark.parametrize("reply", [CRASH, EMPTY, LOOP, "I would say it is right.", "```python\nprint(3 * 6)\n```"])
+def test_no_verdict_abstains_and_never_refutes(sandbox: Sandbox, reply: str) -> None:
+    verdict = verify(ScriptedEngine([reply]), sandbox, k=2, repair=0)
+    assert verdict.score is None
+    assert not verdict.refuted
+    assert verify(ScriptedEngine([reply]), sandbox, k=2, repair=0, strict=True).refuted
+
+
+def test_a_program_without_a_verdict_is_written_again_with_its_error_shown(sandbox: Sandbox) -> None:
+    engine = ScriptedEngine([CRASH, TRUE], in_order=True)
+    verdict = verify(engine, sandbox)
+    assert verdict.score == 1.0
+    assert verdict.evidence[0].meta["repaired"] is True
+    assert verdict.cost.tool_calls == 2
+    shown = engine.requests[1].prompt.messages[-1].content
+    assert "ZeroDivisionError" in shown
+    assert engine.requests[1].prompt.messages[-2].content == CRASH
+
+
+def test_repair_ends(sandbox: Sandbox) -> None:
+    engine = ScriptedEngine([CRASH])
+    assert verify(engine, sandbox, repair=2).score is None
+    assert engine.samples == 3
+
+
+def test_a_candidate_without_an_answer_is_undecided_at_no_cost(sandbox: Sandbox) -> None:
+    engine = ScriptedEngine([TRUE])
+    assert verify(engine, sandbox, solved("I cannot help with that.")).score is None
+    assert engine.calls == 0
+
+
+def test_the_prompt_shows_rules_two_examples_and_the_solution(sandbox: Sandbox) -> None:
+    engine = ScriptedEngine([TRUE])
+    verify(engine, sandbox)
+    roles = [message.role for message in engine.requests[0].prompt.messages]
+    assert roles == ["system", "user", "assistant", "user", "assistant", "user"]
+    last = engine.requests[0].prompt.messages[-1].content
+    assert PROBLEM.question in last and "The answer is 18" in last and "gold" not in last
+
+
+def test_the_worked_examples_do_what_they_show(sandbox: Sandbox) -> None:
+    engine = ScriptedEngine([TRUE])
+    verify(engine, sandbox)
+    messages = engine.requests[0].prompt.messages
+    said = []
+    for message in (messages[2], messages[4]):
+        code = message.content.removeprefix("```python\n").removesuffix("\n```")
+        said.append(sandbox.run_sync(code).stdout.strip())
+    assert said == ["True", "False"]
+
+
+def test_equal_seeds_ask_equal_things(sandbox: Sandbox) -> None:
+    first, second = ScriptedEngine([TRUE, FALSE]), ScriptedEngine([TRUE, FALSE])
+    one, two = verify(first, sandbox, k=4), verify(second, sandbox, k=4)
+    assert (one.score, [e.meta for e in one.evidence]) == (two.score, [e.meta for e in two.evidence])
+
+
+class BrokenSandbox:
+    async def run(self, code: str, *, limits: SandboxLimits | None = None, seed: int = 0) -> SandboxResult:
+        return SandboxResult(Outcome.INFRA, error="the zygote was lost")
+
+
+def test_a_broken_sandbox_is_a_fault_and_no_verdict() -> None:
+    with pytest.raises(SandboxFault, match="zygote"):
+        verify(ScriptedEngine([TRUE]), BrokenSandbox())
+
+
+def test_a_lost_engine_is_a_fault(sandbox: Sandbox) -> None:
+    with pytest.raises(EngineFault):
+        verify(ScriptedEngine([TRUE], faults=Faults(lost_after_calls=0)), sandbox)
+
+
+def test_impossible_settings_are_refused(sandbox: Sandbox) -> None:
+    for options in ({"k": 0}, {"repair": -1}):
+        with pytest.raises(UsageError):
+            ToolVCode(ScriptedEngine([TRUE]), sandbox, **options)
+
+
+def test_the_digest_names_the_settings(sandbox: Sandbox) -> None:
+    engine = ScriptedEngine([TRUE])
+    digests = {ToolVCode(engine, sandbox, **o).digest for o in ({}, {"k": 2}, {"strict": True}, {"temperature": 0.1}, {"repair": 0})}  # type: ignore[arg-type]
+    assert len(digests) == 5
