@@ -1,7 +1,31 @@
-"""Problems with gold answers: benchmarks, users' files, and procedural word problems."""
+"""Problems with gold answers: benchmarks, users' files, procedural word problems, and pools of recorded solutions.
+
+``python -m toolwright.tasks check`` checks the word-problem templates. Nothing here runs a model or judges an answer.
+"""
 
 from __future__ import annotations
 
+from toolwright.tasks._files import load_file
+from toolwright.tasks._generated import today
+from toolwright.tasks._pools import Pool, load_pool
+from toolwright.tasks._registry import load, task_names
+from toolwright.tasks._types import Grade, Loader, Task, self_check
 from toolwright.tasks.wordproblems import Dial, Split, generate, split_digest, split_of
 
-__all__ = ["Dial", "Split", "generate", "split_digest", "split_of"]
+__all__ = [
+    "Dial",
+    "Grade",
+    "Loader",
+    "Pool",
+    "Split",
+    "Task",
+    "generate",
+    "load",
+    "load_file",
+    "load_pool",
+    "self_check",
+    "split_digest",
+    "split_of",
+    "task_names",
+    "today",
+]

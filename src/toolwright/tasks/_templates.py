@@ -121,7 +121,8 @@ class Story:
         words = draw_words(rng, self.words)
         value = draw_quantity(rng, "large", digits, {})
         sentences = [fill(rng, rng.choice(self.opening), words, {"n": value})]
-        pools = {op: rng.sample(self.events[op], len(self.events[op])) for op in set(operations)}
+        # Not a set: its order differs from process to process, and the draws would with it.
+        pools = {op: rng.sample(self.events[op], len(self.events[op])) for op in dict.fromkeys(operations)}
         steps: list[Step] = []
         for number, op in enumerate(operations, 1):
             before = steps[-1].name if steps else str(value)
@@ -199,7 +200,12 @@ def fill(rng: random.Random, text: str, words: dict[str, str], numbers: dict[str
         name = match[1]
         if name in numbers:
             value = numbers[name]
-            if spell and value < len(NUMBER_WORDS) and text[max(0, match.start() - 1) : match.start()] != "$" and not re.match(r"[%\w.-]", text[match.end() :][:1]):
+            if (
+                spell
+                and value < len(NUMBER_WORDS)
+                and text[max(0, match.start() - 1) : match.start()] != "$"
+                and not re.match(r"[%\w.-]", text[match.end() :][:1])
+            ):
                 return NUMBER_WORDS[value]
             return f"{value:,}" if separators and value >= 1000 else str(value)
         if name in words:

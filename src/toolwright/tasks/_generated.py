@@ -1,0 +1,84 @@
+"""The procedural word problems as a task: a dial in the name, and the problem of the day.
+
+The drawing itself is in `wordproblems`. Test templates are the default, and only the train split may train a model.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+from toolwright.episodes import Problem, derive_seed
+from toolwright.errors import UsageError
+from toolwright.tasks._types import Task
+from toolwright.tasks.wordproblems import Dial, Split, generate, split_digest
+
+COUNT = 200
+_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+_TODAY = (Dial(digits=3, steps=2), Dial(digits=3, steps=3), Dial(digits=4, steps=2), Dial(digits=4, steps=3))
+"""What the problem of the day is drawn with, one of these by date; never changed, so that a date always gives the same kind of problem."""
+
+
+def wordproblems(
+    *,
+    data: object = None,
+    split: str = "test",
+    limit: int | None = None,
+    seed: int | None = None,
+    dial: Dial | None = None,
+    count: int = COUNT,
+    **settings: Any,
+) -> Task:
+    """The first `count` word problems of a dial and seed that differ in their text; `settings` set single fields of the dial.
+
+    `data` plays no part. Raises: UsageError for an unknown split or setting, or where the dial has not that many problems.
+    """
+    del data
+    if split not in _SPLITS:
+        raise UsageError(f"wordproblems has no split {split!r}; it has {', '.join(_SPLITS)}")
+    named: Split = next(s for s in _SPLITS if s == split)
+    if count < 1 or (limit is not None and limit < 1):
+        raise UsageError(f"count = {count if count < 1 else limit}, but at least one problem is needed")
+    known = [f.name for f in fields(Dial)]
+    if unknown := sorted(set(settings) - set(known)):
+        raise UsageError(f"wordproblems has no setting {unknown[0]!r}; it has {', '.join((*known, 'count', 'split', 'seed'))}")
+    dial = replace(dial or Dial(), **settings)
+    wanted = count if limit is None else min(count, limit)
+    problems = _distinct(named, wanted, dial, seed or 0)
+    notes = f"drawn from this package's own templates, split {split_digest()}; nothing of it stands in any benchmark"
+    return Task(_name(dial, count, split, seed), problems, "generated", split, "Apache-2.0", notes, split == "train")
+
+
+def today(date: datetime.date | None = None) -> Problem:
+    """The problem of the day: two or three steps, numbers of three or four digits, from templates no model of this package was trained on.
+
+    The same date gives the same problem for as long as the templates do not change.
+    """
+    day = (date or datetime.date.today()).isoformat()
+    dial = _TODAY[derive_seed("today", day) % len(_TODAY)]
+    problem = generate("test", 0, dial, seed=derive_seed("today", day, "draw"))
+    return replace(problem, id=f"today-{day}")
+
+
+def _distinct(split: Split, count: int, dial: Dial, seed: int) -> tuple[Problem, ...]:
+    """Problems in the order of their index, those whose text came before left out."""
+    problems: dict[str, Problem] = {}
+    for index in range(20 * count + 100):
+        problem = generate(split, index, dial, seed=seed)
+        problems.setdefault(problem.question, problem)
+        if len(problems) == count:
+            return tuple(problems.values())
+    raise UsageError(f"only {len(problems)} different {split} problems were found under {dial}, but count = {count}; lower the count or loosen the dial")
+
+
+def _name(dial: Dial, count: int, split: str, seed: int | None) -> str:
+    """The string form that loads the same task again."""
+    default = asdict(Dial())
+    settings: dict[str, object] = {name: value for name, value in asdict(dial).items() if value != default[name]}
+    settings["count"] = count
+    if split != "test":
+        settings["split"] = split
+    if seed:
+        settings["seed"] = seed
+    return "wordproblems:" + ",".join(f"{name}={value}" for name, value in settings.items())
