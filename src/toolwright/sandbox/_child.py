@@ -120,18 +120,21 @@ def _set_limits(lock: Lock, job: Job) -> None:
         resource.setrlimit(which, (value, value))
 
 
+def shorten(text: str, most: int) -> str:
+    """The text, or its head and tail where it has more than `most` characters."""
+    return text if len(text) <= most else f"{text[: most // 2]}[... {len(text) - most} characters left out ...]{text[len(text) - most // 2 :]}"
+
+
 class _Speaker:
     """The child's end of the control descriptor."""
 
     def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
+        self.most_bytes = most_bytes
         self._write, self._read = os.write, os.read
 
     def send(self, kind: bytes, text: str = "") -> None:
         """Send a frame; a text too long keeps its head and tail. A snippet that closed the descriptor only silences itself."""
-        payload = text.encode("utf-8", "backslashreplace")
-        if len(payload) > self._most:
-            payload = payload[: self._most // 2 + 1] + payload[-(self._most // 2) :]
+        payload = shorten(text, self.most_bytes).encode("utf-8", "backslashreplace")[: 4 * self.most_bytes]
         data = FRAME.pack(kind, len(payload)) + payload
         try:
             while data:
@@ -285,7 +288,7 @@ def _report(error: BaseException, speaker: _Speaker, write: Callable[[int, bytes
     try:
         lines = traceback.format_exception(type(error), error.with_traceback(frames), frames)
         last = traceback.format_exception_only(type(error), error)[-1].strip()
-        write(2, "".join(lines).encode("utf-8", "backslashreplace"))
+        write(2, shorten("".join(lines), speaker.most_bytes).encode("utf-8", "backslashreplace"))
     except BaseException as second:  # its own __str__ may do anything
         last = f"{type(error).__name__}: (its message could not be shown: {type(second).__name__})"
     if not isinstance(error, MemoryError):

@@ -24,7 +24,9 @@ _LATE_S = 0.02
 _GRACE_S = 1.0
 _IDLE_CHECK_S = 1.0
 _SET_UP_S = 20.0
-_BYTES_LEFT = 40
+_FRAME_FACTOR, _FRAME_ROOM = 4, 256
+_DISK_CHECK_S = 0.25
+_DISK_FACTOR, _MOST_FILES = 4, 4096
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -63,9 +65,12 @@ class Turn:
 class Child:
     """A forked child, from before its fork until after its end."""
 
-    def __init__(self, number: int, limits: Limits, session: bool) -> None:
+    def __init__(self, number: int, limits: Limits, session: bool, scratch: str = "") -> None:
+        """`scratch` is given where the supervisor must watch the size of the child's folder because no mount bounds it."""
         self.number = number
         self.limits = limits
+        self._scratch = scratch
+        self._disk_checked = 0.0
         self.session = session
         self.pidfd = -1
         self.turn: Turn | None = None
@@ -189,7 +194,7 @@ class Child:
     def _split_frames(self) -> None:
         while len(self._frames) >= FRAME.size:
             kind, size = FRAME.unpack_from(self._frames)
-            if size > self.limits.output_bytes + _BYTES_LEFT:
+            if size > _FRAME_FACTOR * self.limits.output_bytes + _FRAME_ROOM:
                 self._frames.clear()  # no frame of ours is so long: the snippet wrote it
                 return
             if len(self._frames) < FRAME.size + size:
@@ -234,7 +239,8 @@ class Child:
             return max(turn.interrupted + _GRACE_S - now, 0)
         left_wall = turn.started + self.limits.wall_s - now
         left_cpu = self.limits.cpu_s - self._turn_cpu_s()
-        return max(min(left_wall, max(left_cpu / CORES, _SHORTEST_CHECK_S)), 0)
+        soonest = max(min(left_wall, max(left_cpu / CORES, _SHORTEST_CHECK_S)), 0)
+        return min(soonest, _DISK_CHECK_S) if self._scratch else soonest
 
     def check(self, now: float) -> None:
         """Stop the child where a clock has run out."""
@@ -254,6 +260,10 @@ class Child:
             self.stop("timeout_cpu")
         elif now - turn.started >= self.limits.wall_s:
             self.stop("timeout_wall")
+        elif self._scratch and now - self._disk_checked > _DISK_CHECK_S:
+            self._disk_checked = now
+            if _overfull(self._scratch, _DISK_FACTOR * self.limits.file_bytes):
+                self.stop("policy")
 
     def _turn_cpu_s(self) -> float:
         return self.cpu_used_s() - self.turn.cpu_before_s if self.turn is not None else 0.0
@@ -350,3 +360,21 @@ def _verdict(turn: Turn, outcome: str, *, exit_code: int | None = None, number: 
         "truncated": cut,
         "texts": [turn.out.text(), turn.err.text(), value if outcome == "ok" else None, why or error],
     }
+
+
+def _overfull(folder: str, most_bytes: int) -> bool:
+    """Whether a folder holds more bytes or more files than allowed."""
+    files, size, folders = 0, 0, [folder]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    files += 1
+                    size += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if size > most_bytes or files > _MOST_FILES:
+                        return True
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+        except OSError:
+            continue  # it was removed meanwhile
+    return False

@@ -264,7 +264,8 @@ class Supervisor:
             return None
         self._number += 1
         try:
-            child = Child(self._number, limits, connection.session)
+            folder = self._hello["scratch"] if self._hello is not None else ""
+            child = Child(self._number, limits, connection.session, f"{folder}/{self._number}" if folder else "")
         except OSError as error:
             self._fail(connection, f"no descriptors left for a child: {error}")
             return None
