@@ -14,7 +14,7 @@ from typing import Any
 
 from toolwright.episodes import Problem
 from toolwright.errors import MissingExtra, UsageError
-from toolwright.tasks._golds import asdiv_gold, number_gold, written_gold
+from toolwright.tasks._golds import asdiv_gold, number_gold, rounded_gold, written_gold
 from toolwright.tasks._rows import read_rows
 from toolwright.tasks._types import Source, Task, chosen
 
@@ -154,7 +154,7 @@ def _read_asdiv(row: Mapping[str, Any], prefix: str, position: int) -> Problem:
 
 
 def _read_mawps(row: Mapping[str, Any], prefix: str, position: int) -> Problem:
-    gold = number_gold(_first(row, "answer", "final_ans", "lSolutions", "target"))
+    gold = rounded_gold(_first(row, "answer", "final_ans", "lSolutions", "target"))
     return Problem(str(row.get("id", f"{prefix}-{position:04d}")), str(_first(row, "problem", "question", "sQuestion", "input")).strip(), gold)
 
 

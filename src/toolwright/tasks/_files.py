@@ -114,9 +114,8 @@ def _column(row: Mapping[str, Any], place: str, role: str, given: str | None, us
         there = ", ".join(map(str, row)) or "none"
         if given is not None:
             raise UsageError(f"{place}: no column {given!r} for the {role}; columns found: {there}")
-        raise UsageError(
-            f"{place}: no {role} column; columns found: {there}; name one of them {usual[0]!r} (or {', '.join(usual[1:])}), or say which it is with {role}=COLUMN"
-        )
+        advice = f"usual names are {', '.join(usual)}; or name it with {role}=COLUMN"
+        raise UsageError(f"{place}: no {role} column; columns found: {there}; {advice}")
     return found
 
 

@@ -14,12 +14,14 @@ from toolwright.errors import UsageError
 _MARK = re.compile(r"####|\\(?:boxed|fbox)\b")
 _NUMBER = re.compile(r"[-+−]?(?:\d+(?:\.\d*)?|\.\d+)%?")
 _LARGEST_DENOMINATOR = 100
+_LONGEST = 1000
+"""Longer numbers stay as they are written; Python itself refuses to read very long ones."""
 _UNIT = re.compile(r"\s*\([^()]*[A-Za-z][^()]*\)$")
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 
 
 def number_gold(value: float | str) -> str:
-    """A number as text: whole numbers without a point or leading zeros, and a fraction where a long decimal is a rounded one (0.6666666667 is 2/3).
+    """A number as text: whole numbers without a point, separators or leading zeros, decimals without trailing zeros, fractions in lowest terms.
 
     Raises: UsageError for what is no finite number.
     """
@@ -28,16 +30,22 @@ def number_gold(value: float | str) -> str:
         exact = Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
         raise UsageError(f"{value!r} is not a number") from error
-    if exact.denominator == 1:
-        return str(exact.numerator)
-    if "/" in text:
-        return f"{exact.numerator}/{exact.denominator}"
-    places = len(text.partition(".")[2]) if "e" not in text.lower() else 0
-    near = exact.limit_denominator(_LARGEST_DENOMINATOR)
-    # Five places are enough that a price or a measured length is never taken for a rounded fraction.
-    if places >= 5 and near != exact and abs(near - exact) < Fraction(1, 10**places):
-        return f"{near.numerator}/{near.denominator}"
-    return text.rstrip("0") if "." in text and "e" not in text.lower() else text
+    if exact.denominator == 1 or "/" in text:
+        return str(exact)
+    return text.rstrip("0") if "e" not in text.lower() else text
+
+
+def rounded_gold(value: float | str) -> str:
+    """A number as `number_gold` gives it, but the fraction where a decimal of five or more places is one, rounded (0.6666666667 is 2/3).
+
+    Only for data known to hold rounded fractions. Five places are enough that a price or a measured length is never taken for one.
+    """
+    text = number_gold(value)
+    places = len(text.partition(".")[2])
+    if "e" in text.lower() or places < 5:
+        return text
+    near = Fraction(text).limit_denominator(_LARGEST_DENOMINATOR)
+    return str(near) if abs(near - Fraction(text)) < Fraction(1, 10**places) else text
 
 
 def written_gold(text: str) -> str:
@@ -52,11 +60,18 @@ def written_gold(text: str) -> str:
         found = extract_answer(text)
         if found is None:
             raise UsageError("the mark for the answer (#### or \\boxed) holds nothing")
-        return found
+        return _tidy(found) or found
     if "\n" in text:
         raise UsageError("the answer has several lines and neither '#### x' nor \\boxed{x} to say which part is the answer")
     cleaned = extract_answer(f"#### {text}")
-    return cleaned if cleaned is not None and _NUMBER.fullmatch(cleaned) else text
+    return text if cleaned is None else _tidy(cleaned) or text
+
+
+def _tidy(cleaned: str) -> str | None:
+    """The number, where the text is just one; a percent sign stays."""
+    if len(cleaned) > _LONGEST or not _NUMBER.fullmatch(cleaned):
+        return None
+    return number_gold(cleaned.removesuffix("%").replace("−", "-")) + ("%" if cleaned.endswith("%") else "")
 
 
 def asdiv_gold(text: str, solution_type: str = "") -> tuple[str, str]:

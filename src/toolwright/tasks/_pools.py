@@ -18,12 +18,16 @@ from typing import Any
 from toolwright.episodes import Attempt, Cost, Episode, Problem, Provenance, SamplingParams, Span, StopReason, ToolResult, derive_seed, digest
 from toolwright.errors import UsageError
 from toolwright.tasks._benchmarks import DATA_VARIABLE
-from toolwright.tasks._golds import number_gold, written_gold
+from toolwright.tasks._golds import written_gold
 from toolwright.tasks._rows import format_of, read_rows, stem_of
 
 Key = tuple[str, int]
 """(problem id, sample index)."""
+_Row = tuple[int, int, Mapping[str, Any]]
+"""(sample number, the model's position, the row with its line)."""
 _READ = {"id", "problem_id", "problem", "model", "sample_index", "text", "spans", "is_correct", "gold", "choices", "answer"}
+_INTERPRETED = frozenset({"gsm8k_tora_programs"})
+"""Pools known to be recorded with an interpreter in the loop. Elsewhere a model may write such a block out of its head, and that is its own text."""
 _OUTPUT = re.compile(r"(?<=```\n)```output\n.*?(?:\n```(?:\n|$)|$)", re.DOTALL)
 """What an interpreter printed, right behind the program it ran."""
 
@@ -108,16 +112,18 @@ class Pool:
         )
 
 
-def load_pool(name: str | os.PathLike[str], *, data: str | os.PathLike[str] | None = None, seed: int | None = None) -> Pool:
+def load_pool(name: str | os.PathLike[str], *, data: str | os.PathLike[str] | None = None, seed: int | None = None, interpreted: bool | None = None) -> Pool:
     """The pool of a name (a folder in ``pools/`` of the data folder) or of a path to a pool file or its folder.
 
     Several models make several samples of one problem, by sample number and then in the order of the file; `Pool.view` gives one model's part. With a `seed`
-    the samples of each problem are in random order.
+    the samples of each problem are in random order. `interpreted` says that a fenced ``output`` block behind a program was printed by an interpreter and not
+    written by the model; None stands for what is known of the pool. Rows that carry `spans` say it themselves.
 
     Raises: UsageError that names file and line of what is no pool row.
     """
     path = _find(name, data)
-    pool = _read(path, path.parent.name if path.name.startswith("pool.") else stem_of(path))
+    stem = path.parent.name if path.name.startswith("pool.") else stem_of(path)
+    pool = _read(path, stem, stem in _INTERPRETED if interpreted is None else interpreted)
     return pool if seed is None else pool.shuffled(seed)
 
 
@@ -140,9 +146,9 @@ def _find(name: str | os.PathLike[str], data: str | os.PathLike[str] | None) -> 
     raise UsageError(f"no pool at {places[-1]}; {known}")
 
 
-def _read(path: Path, name: str) -> Pool:
+def _read(path: Path, name: str, interpreted: bool) -> Pool:
     problems: dict[str, Problem] = {}
-    rows: dict[str, list[tuple[int, int, Mapping[str, Any]]]] = defaultdict(list)
+    rows: dict[str, list[_Row]] = defaultdict(list)
     models: dict[str, int] = {}
     seen: dict[tuple[str, str, int], int] = {}
     counted: dict[tuple[str, str], int] = defaultdict(int)
@@ -162,11 +168,16 @@ def _read(path: Path, name: str) -> Pool:
         rows[problem.id].append((number, models.setdefault(model, len(models)), {**row, "model": model, "line": line}))
     if not rows:
         raise UsageError(f"{path} holds no solutions")
-    return _assembled(name, path, problems, rows, tuple(models))
+    return _assembled(name, path, problems, rows, tuple(models), interpreted)
 
 
 def _assembled(
-    name: str, path: Path, problems: Mapping[str, Problem], rows: Mapping[str, list[tuple[int, int, Mapping[str, Any]]]], models: tuple[str, ...]
+    name: str,
+    path: Path,
+    problems: Mapping[str, Problem],
+    rows: Mapping[str, list[tuple[int, int, Mapping[str, Any]]]],
+    models: tuple[str, ...],
+    interpreted: bool,
 ) -> Pool:
     episodes: dict[str, list[Episode]] = {}
     is_correct: dict[Key, bool] = {}
@@ -174,7 +185,7 @@ def _assembled(
     facts: dict[Key, Mapping[str, Any]] = {}
     for problem_id, found in rows.items():
         ordered = [row for *_, row in sorted(found, key=lambda item: item[:2])]
-        episodes[problem_id] = [_episode(problem_id, index, row, f"{path}, line {row['line']}") for index, row in enumerate(ordered)]
+        episodes[problem_id] = [_episode(problem_id, index, row, f"{path}, line {row['line']}", interpreted) for index, row in enumerate(ordered)]
         for index, row in enumerate(ordered):
             if isinstance(row.get("is_correct"), bool):
                 is_correct[problem_id, index] = row["is_correct"]
@@ -211,15 +222,12 @@ def _problem(row: Mapping[str, Any], place: str) -> Problem:
 
 def _recorded(value: Any) -> str:
     """An answer as text, without the ``.0`` that a program's float left on it."""
-    try:
-        return number_gold(value)
-    except UsageError:
-        text = str(value).strip()
-        return text if "\n" in text else written_gold(text)
+    text = str(value).strip()
+    return text if "\n" in text else written_gold(text)
 
 
-def _episode(problem_id: str, index: int, row: Mapping[str, Any], place: str) -> Episode:
-    spans = _spans(row, place)
+def _episode(problem_id: str, index: int, row: Mapping[str, Any], place: str, interpreted: bool) -> Episode:
+    spans = _spans(row, place, interpreted)
     results = tuple(_result(span.text) for span in spans if span.provenance is Provenance.TOOL)
     temperature = row.get("temperature")
     params = SamplingParams(temperature=float(temperature)) if isinstance(temperature, int | float) else SamplingParams()
@@ -237,8 +245,8 @@ def _episode(problem_id: str, index: int, row: Mapping[str, Any], place: str) ->
     )
 
 
-def _spans(row: Mapping[str, Any], place: str) -> tuple[Span, ...]:
-    """The row's own spans where it has them; else its text, interpreter output told apart from the model's words."""
+def _spans(row: Mapping[str, Any], place: str, interpreted: bool) -> tuple[Span, ...]:
+    """The row's own spans where it has them; else its text, what an interpreter printed told apart from the model's words."""
     given = row.get("spans")
     if given is not None:
         try:
@@ -250,7 +258,7 @@ def _spans(row: Mapping[str, Any], place: str) -> tuple[Span, ...]:
         raise UsageError(f"{place}: no field 'text' with the solution; its fields are {', '.join(sorted(row))}")
     spans: list[Span] = []
     end = 0
-    for match in _OUTPUT.finditer(text):
+    for match in _OUTPUT.finditer(text) if interpreted else ():
         spans += [Span(Provenance.MODEL, text[end : match.start()]), Span(Provenance.TOOL, match[0])]
         end = match.end()
     if text[end:] or not spans:
