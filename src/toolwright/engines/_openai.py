@@ -9,7 +9,9 @@ interface, images, tools on the server.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -209,10 +211,18 @@ class OpenAIEngine:
             used = await self._prompt_tokens(server, path, fields)
             if used is None:
                 return Completion("", FinishReason.CONTEXT)
+            server.context_tokens = server.context_tokens or _stated_context(refusal.message)
             if server.context_tokens is None or used >= server.context_tokens:
                 raise
             bound = min(bound, server.context_tokens - used)
             answer = await self._answer(server, path, fields, params, seed, bound)
+        size = len(json.dumps(fields, ensure_ascii=False))
+        if answer.prompt_tokens:
+            server.size_fed += size
+            server.tokens_fed += answer.prompt_tokens
+        else:
+            # A stream closed at a stop string never reports what the prompt took.
+            answer.prompt_tokens = server.estimated_tokens(size)
         return _completion(answer, bound, params)
 
     async def _prompt_tokens(self, server: Server, path: str, fields: dict[str, Any]) -> int | None:
@@ -286,6 +296,12 @@ def _completion(answer: Answer, bound: int, params: SamplingParams) -> Completio
 def _is_too_long(refusal: Refused) -> bool:
     text = refusal.message.lower()
     return refusal.status in (400, 413, 422) and any(word in text for word in _TOO_LONG)
+
+
+def _stated_context(message: str) -> int | None:
+    """The context that a refusal speaks of; None where it names none."""
+    found = re.search(r"(?:context|n_ctx|max_model_len)\D{0,30}?(\d{3,})", message.replace(",", ""))
+    return int(found[1]) if found else None
 
 
 def _plain(messages: Sequence[Message], system_role: bool) -> list[dict[str, Any]]:

@@ -33,10 +33,19 @@ class Server:
     system_role: bool = True
     tool_role: bool = True
     length_field: str = "max_tokens"
+    size_fed: int = 0
+    tokens_fed: int = 0
+    """Characters and tokens of the prompts whose usage was reported: what estimates go by."""
     refused: set[str] = field(default_factory=set)
     """Optional fields that this server will not have."""
     notes: dict[str, None] = field(default_factory=dict)
     """In the order found."""
+
+    def estimated_tokens(self, size: int) -> int:
+        """About how many tokens a prompt of that many characters has, by those seen; by the usual four characters where none were."""
+        self.note("Prompt tokens of samples that ended at a stop string are estimates.")
+        per_token = self.size_fed / self.tokens_fed if self.tokens_fed else 4.0
+        return max(1, round(size / per_token))
 
     def note(self, sentence: str) -> None:
         """Remember a quirk."""
@@ -104,7 +113,8 @@ async def _listed(wire: Wire, model: str | None) -> Server:
     try:
         listing = await _models(wire)
     except EngineFault as error:
-        raise UsageError(f"no OpenAI-compatible server answers at {wire.base_url} ({error.__cause__ or error}); start one there or correct base_url") from error
+        why = error if isinstance(error.__cause__, ValueError) else error.__cause__ or error
+        raise UsageError(f"no OpenAI-compatible server answers at {wire.base_url} ({why}); start one there or correct base_url") from error
     except Refused as refusal:
         if refusal.status in (401, 403):
             raise UsageError(f"the server at {wire.base_url} refuses the API key ({refusal.message}); set OPENAI_API_KEY or give api_key") from refusal
