@@ -136,7 +136,7 @@ def _segments(tokens: list[Token]) -> list[tuple[list[Token], bool]]:
             while after < len(tokens) and tokens[after].kind is Kind.LINE and after < index + 8:
                 after += 1
             goes_on = after < len(tokens) and tokens[after].kind is Kind.RELATION and tokens[after].text != "is"
-            if goes_on or (current and current[-1].kind is Kind.RELATION):
+            if goes_on or (current and current[-1].kind in (Kind.RELATION, Kind.OPERATOR)):
                 continue
         if token.kind in (Kind.BREAK, Kind.LINE):
             if current:
@@ -236,10 +236,7 @@ class _Side:
         elif token.kind is Kind.UNKNOWN:
             self._open_run(token).unknown = True
         elif token.kind is Kind.OPERATOR:
-            if first and not self.cut and (token.text in "+-" or self.opens):
-                if token.text not in "+-":
-                    self.at += 1
-                    return
+            if first and not self.cut and token.text in "+-":
                 run = self._open_run(token)
                 if self.opens and not (token.text == "-" and self._touches_next()):
                     run.doubtful("it may start with a bullet or a dash")
@@ -261,7 +258,7 @@ class _Side:
         run.approximate = any(word in words.APPROXIMATE for word in self.prose[-3:])
         if self.runs and not self.prose:
             run.doubtful("two numbers stand side by side")
-        if self.runs and "of" in self.runs[-1].tail and self.runs[-1].closed and not any(word in words.STOPS for word in self.prose):
+        if self.runs and self.runs[-1].tail[:1] == ["of"] and self.runs[-1].closed and not any(word in words.STOPS for word in self.prose):
             run.doubtful("it follows a share of something")
         if self.cut and not self.runs:
             run.doubtful("it follows an unmatched bracket")
@@ -273,9 +270,11 @@ class _Side:
     def _judge_before(self, run: Run) -> None:
         word = run.before
         if word in words.BLOCKERS:
-            if word == "of" and len(self.prose) > 1 and self.prose[-2] in words.SAFE_OF:
-                return
             run.doubtful(f"it follows “{word}”")
+        elif word == "of" and (len(self.prose) < 2 or self.prose[-2] in words.UNSAFE_OF or (self.runs and len(self.prose) < 4)):
+            run.doubtful("it follows “of”")
+        elif word == "by" and any(other in words.SCALING for other in self.prose):
+            run.doubtful("it follows a word that multiplies or divides")
         elif word == "ordinal":
             run.doubtful("it follows an ordinal")
 
@@ -460,6 +459,7 @@ class _Side:
                 powered = self._power(run, operand)
                 if powered is None:
                     run.unknown = True
+                    self.at += 1
                     break
                 operand = powered
             elif token.kind is Kind.BANG and token.start == run.end:
@@ -488,7 +488,8 @@ class _Side:
         if sign:
             self.at += 1
         exponent = self._primary(run)
-        if exponent is None:
+        following = self._peek()
+        if exponent is None or (isinstance(exponent, Number) and following is not None and following.text == "^"):
             self.at = back
             return None
         return Call("power", [operand, Call("negative", [exponent]) if sign else exponent])
@@ -510,6 +511,8 @@ class _Side:
         elif token.kind in _STARTS:
             self._adjacent(run, token)
         else:
+            if token.kind is Kind.BANG:
+                run.doubtful("an exclamation mark may be a factorial")
             self.at += 1
 
     def _operator(self, run: Run, token: Token) -> None:

@@ -60,7 +60,10 @@ class Token:
     """White space stands before it."""
 
 
-_NUMBER = r"(?:\d{1,3}(?:(?:,|\{,\}|\\+,|\\+!,)\d{3})+(?!\d)(?:\.\d+)?|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3}(?!\w))?|\.\d+)"
+_NUMBER = (
+    r"(?:\d{1,3}(?:(?:,\\+!|,|\{,\}|\\+,|\\+!,)\d{3})+(?!\d)(?:\.\d+)?|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)(?:\.\d+)?"
+    r"|\d+\.\d+[eE][+-]?\d{1,3}(?!\w)|\d+[eE][+-]?\d\d\d?(?!\w)|\d+(?:\.\d+)?|\.\d+)"
+)
 _LETTER = r"[^\W\d_½¼¾⅓⅔⅛⅜⅝⅞⅕⅖⅗⅘⅙⅚⁰¹²³⁴⁵⁶⁷⁸⁹]"
 _TOKEN = re.compile(
     r"(?P<mark><<[^<>\n]{0,400}>>)"
@@ -99,7 +102,7 @@ _OPERATORS = {
     "+": "+", "-": "-", "−": "-", "–": "-", "—": "-", "*": "*", "×": "*", "·": "*", "⋅": "*", "∙": "*", "∗": "*", "✕": "*", "✖": "*", "⨯": "*",
     "÷": "/", "/": "/", "∕": "/", "⁄": "/", "^": "^",
 }  # fmt: skip
-_COMMAND_OPERATORS = {"times": "*", "cdot": "*", "ast": "*", "div": "/", "imes": "*"}
+_COMMAND_OPERATORS = {"times": "*", "cdot": "*", "div": "/", "imes": "*"}
 _GLUE = words.listed(
     "left right ight big Big bigg Bigg bigl bigr Bigl Bigr displaystyle textstyle limits nonumber quad_ text mathrm mbox textbf mathbf textit "
     "boxed oxed underline ext rm bf it textrm mathit fbox operatorname_ phantom hspace small large Large"
@@ -153,7 +156,9 @@ class _Tokens:
         return match.end() if after is None else after
 
     def add(self, kind: Kind, text: str, start: int, end: int) -> Token:
+        """Put out a token; a currency sign waits for nothing but a number."""
         token = Token(kind, text, start, end, spaced=self.spaced)
+        self.currency = -1
         self.out.append(token)
         return token
 
@@ -200,10 +205,10 @@ class _Tokens:
         split = (
             len(whole) == 3 and len(self.out) > 1 and self.out[-1].text == "," and self.out[-2].kind is Kind.NUMBER and self.out[-2].end == self.out[-1].start
         )
+        currency = self.currency >= 0
         token = self.add(Kind.NUMBER, raw, start, end)
         token.split = split
-        token.value, token.places, token.currency = value, len(decimals), self.currency >= 0
-        self.currency = -1
+        token.value, token.places, token.currency = value, len(decimals), currency
         return None
 
     def _is_list_marker(self, start: int, end: int) -> bool:
@@ -291,9 +296,6 @@ class _Tokens:
             else:
                 self.add(Kind.OPERATOR, "*", start, start + 1)
                 return start + 1
-        elif lower == "k" and number.currency and not self.text[end : end + 1].isalnum():
-            number.value = (number.value or 0) * Fraction(1000)
-            number.end = end
         elif lower in words.UNITS or lower in words.MULTIPLIERS:
             self.add(Kind.WORD, lower, start, end)
         else:
@@ -326,7 +328,7 @@ class _Tokens:
         elif name == "sqrt":
             self.add(Kind.ROOT, name, start, end)
         elif name in ("binom", "dbinom", "inom"):
-            self.add(Kind.BINOMIAL, name, start, end)
+            self.add(Kind.BINOMIAL, "binom", start, end)
         elif name in ("approx", "simeq", "doteq"):
             self.add(Kind.RELATION, "~", start, end)
         elif name in _BREAKS:
@@ -334,20 +336,23 @@ class _Tokens:
         elif name in _GLUE:
             return self._glue(name, end)
         elif name in ("circ", "degree", "prime_"):
-            self._degree(start, end)
+            self._degree(name, start, end)
         elif name == "pi":
             self.add(Kind.NUMBER, "pi", start, end)
         else:
             self.add(Kind.UNKNOWN, name, start, end)
         return None
 
-    def _degree(self, start: int, end: int) -> None:
+    def _degree(self, name: str, start: int, end: int) -> None:
         if self.out and self.out[-1].kind is Kind.OPERATOR and self.out[-1].text == "^":
             self.out.pop()
         elif len(self.out) > 1 and self.out[-1].kind is Kind.OPEN and self.out[-2].text == "^":
             del self.out[-2:]
             if self.braces:
                 self.braces[-1] = True
+        elif name == "circ":
+            self.add(Kind.UNKNOWN, name, start, end)
+            return
         self.add(Kind.WORD, "degrees", start, end)
 
     def _fraction(self, start: int, end: int) -> int | None:
@@ -386,10 +391,10 @@ class _Tokens:
         if character == "%":
             self.add(Kind.PERCENT, "%", start, end)
         elif character == "$":
-            self.currency = start
+            self._money("$", start, end, self.text[end : end + 1])
         elif character in ("[", "]"):
             self.add(Kind.LINE, "display", start, end)
-        elif character in ("", "\n") or (character.isspace() and len(match.group()) > 2) or character == "&":
+        elif character in ("", "\n") or (character.isspace() and len(match.group()) > 2):
             if len(match.group()) > 1:
                 self.add(Kind.LINE, "\\\\", start, end)
         elif character == '"':
@@ -400,8 +405,8 @@ class _Tokens:
             return end - 1
         elif character == "*":
             self.add(Kind.OPERATOR, "*", start, end)
-        elif character == "_":
-            self.add(Kind.UNKNOWN, "_", start, end)
+        elif character in "_&#@":
+            self.add(Kind.UNKNOWN, character, start, end)
         elif character in "{}":
             self.add(Kind.BREAK, character, start, end)
         # What is left is spacing (`\,` `\;` `\ `) and inline delimiters (`\(` `\)`): no token.
@@ -414,10 +419,12 @@ class _Tokens:
         following = self.text[end : end + 1]
         if sign == "**":
             self._stars(start, end, following)
+        elif sign == "*" and (not self.out or self.out[-1].kind in (Kind.LINE, Kind.BREAK)):
+            self.spaced = True  # a bullet, or emphasis
         elif sign in _OPERATORS:
             self.add(Kind.OPERATOR, _OPERATORS[sign], start, end)
         elif sign in ("=", "=="):
-            self.add(Kind.RELATION, "=", start, end)
+            self.add(Kind.RELATION, "~" if following in ("~", "≈") else "=", start, end)
         elif sign in "≈≅≃":
             self.add(Kind.RELATION, "~", start, end)
         elif sign in _OPENERS:
@@ -446,7 +453,7 @@ class _Tokens:
         elif sign == ",":
             kind = Kind.BREAK if not following or following.isspace() or not following.isdigit() else Kind.UNKNOWN
             self.add(kind, ",", start, end)
-        elif sign in "_±∓∑∏∫|":
+        elif sign in "_±∓∑∏∫|@" or (sign == "~" and self.text[start - 1 : start].isdigit()):
             self.add(Kind.UNKNOWN, sign, start, end)
         elif sign in "&`~'’‘":
             self.spaced = True
@@ -473,16 +480,16 @@ class _Tokens:
         self.add(Kind.CLOSE, sign, start, end)
 
     def _money(self, sign: str, start: int, end: int, following: str) -> int | None:
-        if sign == "$" and following == "$":
+        if sign == "$" and following == "$" and self.text[start] == "$":
             self.add(Kind.LINE, "display", start, end + 1)
             return end + 1
-        if re.match(r"\s?[\d.]", self.text[end : end + 2]):
+        if re.match(r"\s?\.?\d", self.text[end : end + 3]):
             self.currency = start
         return None
 
     def _colon(self, start: int, end: int, following: str) -> None:
         before = self.text[start - 1 : start]
-        if before.isdigit() and following.isdigit():
+        if following.isdigit() and (before.isdigit() or re.search(r"(?<!\w)\w$", self.text[max(0, start - 2) : start])):
             self.add(Kind.UNKNOWN, ":", start, end)
         elif before == " " and following == " " and self.out and self.out[-1].kind in (Kind.NUMBER, Kind.CLOSE) and self.text[end + 1 : end + 2].isdigit():
             self.add(Kind.OPERATOR, ":", start, end)

@@ -25,13 +25,16 @@ class Reading:
     multiplied: bool = True
     """*dozen*, *thousand* multiply; else they are units."""
     order: str = "standard"
-    """standard · left (left to right) · slash (a slash divides by the whole product behind it) · of (*of* takes the sum behind it)"""
+    """standard · left (left to right) · slash (a slash divides by the whole product behind it) · bar (a slash divides all before it by all behind it)
+    · of (*of* takes the sum behind it)"""
     tight: bool = False
     """A slash without spaces binds before one with spaces: 60 / 3/4."""
     mixed: bool = False
     """A whole number before a fraction is a mixed number; else a product."""
     remark: bool = False
     """A bracket behind an operand repeats it; else it multiplies."""
+    head: bool = False
+    """What stands before *of* is meant alone: 3/24 = 1/8 of 2 feet."""
     relative: bool = False
     """Adding or taking away a percentage means that share of what stands before it."""
     part: bool = True
@@ -48,6 +51,8 @@ def features(items: list[Operand | str]) -> set[str]:
     loose = any(o in "+-" for o in operators)
     if loose and any(o in _FACTORS for o in operators):
         found.add("left")
+        if sum(o in "/⁄" for o in operators) == 1:
+            found.add("bar")
     if any(o in "/⁄" for o in operators[:-1]):
         found.add("slash")
     if "⁄" in operators and "/" in operators:
@@ -57,6 +62,8 @@ def features(items: list[Operand | str]) -> set[str]:
         if loose:
             found.add("of")
     for index, item in enumerate(items):
+        if index and items[index - 1] == "·" and _is_fraction(item):
+            found.add("mixed")
         if isinstance(item, Number):
             found |= {"percent"} if item.percent else set()
             found |= {"relative"} if item.percent and index and items[index - 1] in ("+", "-") else set()
@@ -65,7 +72,6 @@ def features(items: list[Operand | str]) -> set[str]:
             found |= features(item.items) | ({"remark"} if item.remark else set())
         elif isinstance(item, Call):
             found |= {"percent"} if item.name == "percent" else set()
-            found |= {"mixed"} if item.name == "frac" and index and items[index - 1] == "·" else set()
             for argument in item.arguments:
                 found |= features([argument])
     return found
@@ -81,7 +87,7 @@ def readings(found: set[str]) -> Iterator[Reading]:
     for reading in plain:
         if reading != STANDARD:
             yield reading
-        for order in ("left", "slash", "of"):
+        for order in ("left", "slash", "bar", "of"):
             if order in found:
                 yield replace(reading, order=order)
         if "tight" in found:
@@ -92,6 +98,7 @@ def readings(found: set[str]) -> Iterator[Reading]:
             yield replace(reading, remark=True)
         if "part" in found:
             yield replace(reading, part=False)
+            yield replace(reading, head=True)
         if "relative" in found:
             yield replace(reading, relative=True)
 
@@ -113,12 +120,20 @@ def evaluate(items: list[Operand | str], reading: Reading = STANDARD) -> Value:
     if not reading.part and "of" in operators:
         cut = operators.index("of") + 1
         values, operators = values[cut:], operators[cut:]
+    if reading.head and "of" in operators:
+        cut = operators.index("of")
+        values, operators = values[: cut + 1], operators[:cut]
     if reading.mixed:
-        operators = ["+m" if o == "·" and isinstance(items[2 * i + 2], Call) else o for i, o in enumerate(operators)] if reading.part else operators
+        marked = ["+m" if o == "·" and _is_fraction(items[2 * i + 2]) else o for i, o in enumerate(operators)]
+        values, operators = _bind(values, marked, "+m")
     if reading.remark:
         kept = [i for i, o in enumerate(operators) if not (o == "·" and isinstance(items[2 * i + 2], Group) and _is_remark(items[2 * i + 2]))]
         values, operators = [values[0], *(values[i + 1] for i in kept)], [operators[i] for i in kept]
     return _combine(values, operators, reading)
+
+
+def _is_fraction(item: Operand | str) -> bool:
+    return (isinstance(item, Call) and item.name == "frac") or (isinstance(item, Number) and item.part)
 
 
 def _is_remark(item: Operand | str) -> bool:
@@ -132,12 +147,17 @@ def _combine(values: list[Value], operators: list[str], reading: Reading) -> Val
         for operator, value in zip(operators, values[1:], strict=True):
             total = _apply(total, operator, value)
         return total
+    if reading.order == "bar":
+        cut = next((i for i, o in enumerate(operators) if o in "/⁄"), None)
+        if cut is not None:
+            plain = replace(reading, order="standard")
+            return divide(_combine(values[: cut + 1], operators[:cut], plain), _combine(values[cut + 1 :], operators[cut + 1 :], plain))
     if reading.order == "of" and "of" in operators:
         cut = operators.index("of")
         rest = _combine(values[cut + 1 :], operators[cut + 1 :], reading)
         return _combine([*values[: cut + 1], rest], [*operators[:cut], "*"], reading)
     if reading.tight:
-        values, operators = _bind_tight(values, operators)
+        values, operators = _bind(values, operators, "⁄")
     terms, signs = [values[0]], []
     dividing = False
     for operator, value in zip(operators, values[1:], strict=True):
@@ -156,12 +176,12 @@ def _combine(values: list[Value], operators: list[str], reading: Reading) -> Val
     return total
 
 
-def _bind_tight(values: list[Value], operators: list[str]) -> tuple[list[Value], list[str]]:
-    """The same with every slash without spaces already carried out."""
+def _bind(values: list[Value], operators: list[str], first: str) -> tuple[list[Value], list[str]]:
+    """The same with one kind of operator already carried out."""
     bound, left = [values[0]], []
     for operator, value in zip(operators, values[1:], strict=True):
-        if operator == "⁄":
-            bound[-1] = divide(bound[-1], value)
+        if operator == first:
+            bound[-1] = _apply(bound[-1], operator, value)
         else:
             bound.append(value)
             left.append(operator)
@@ -218,7 +238,7 @@ def spread(items: list[Operand | str], rounded: set[Fraction], reading: Reading 
 
     Raises: Undecidable as `evaluate` does.
     """
-    suspects = [n for n in _numbers(items) if looks_rounded(n, rounded)]
+    suspects = [n for n in numbers(items) if looks_rounded(n, rounded)]
     if not suspects or len(suspects) > 8:
         return Fraction(0)
     base = approximate(evaluate(items, reading))
@@ -246,11 +266,12 @@ def looks_rounded(number: Number, rounded: set[Fraction]) -> bool:
     return places >= 1000 or digits[-2:] in ("33", "66", "67", "16", "17", "83", "14", "41", "73", "57", "43", "71", "29", "86")
 
 
-def _numbers(items: list[Operand | str]) -> Iterator[Number]:
+def numbers(items: list[Operand | str]) -> Iterator[Number]:
+    """The numbers written in items."""
     for item in items:
         if isinstance(item, Number):
             yield item
         elif isinstance(item, Group):
-            yield from _numbers(item.items)
+            yield from numbers(item.items)
         elif isinstance(item, Call):
-            yield from _numbers(list(item.arguments))
+            yield from numbers(list(item.arguments))

@@ -11,10 +11,11 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from toolwright.checks import _claim_units as units
 from toolwright.checks import _claim_words as words
-from toolwright.checks._claim_grammar import Call, Group, Number, Run, Statement, statements
+from toolwright.checks._claim_grammar import Call, Group, Number, Operand, Run, Statement, statements
 from toolwright.checks._claim_tokens import Kind, Token, tokenize
-from toolwright.checks._claim_values import STANDARD, Reading, evaluate, features, readings, spread
+from toolwright.checks._claim_values import STANDARD, Reading, evaluate, features, numbers, readings, spread
 from toolwright.checks._numbers import Undecidable, Value, approximate, show
 
 _CONTEXT = 120
@@ -97,11 +98,19 @@ def _judge_statement(text: str, statement: Statement, rounded: set[Fraction], ot
             right.doubtful("the text is about another kind of arithmetic")
         if len(right_side) > 1 and not right_side[1].operations and _compound(text[right.end : right_side[1].start]):
             right.doubtful("another number follows the result")
-        _judge_place(text, left, right, relation, first=index == 0)
+        _judge_place(text, left, right, relation, first=index == 0, alone=left is left_side[0])
         finding = _judge(text, left, right, relation, rounded)
         end = right.end if finding.end is None else finding.end
         claims.append(Claim(text[left.start : end], left.start, end, finding.verdict, finding.expected, finding.reason))
     return claims
+
+
+def _is_fraction(items: list[Operand | str]) -> bool:
+    """Whether items are one fraction, written any way, and nothing else."""
+    if len(items) == 1:
+        only = items[0]
+        return _is_fraction(only.items) if isinstance(only, Group) else isinstance(only, Call) and only.name == "frac"
+    return len(items) == 3 and items[1] == "⁄"
 
 
 def _compound(between: str) -> bool:
@@ -109,19 +118,21 @@ def _compound(between: str) -> bool:
     if not between.strip():
         return True
     found = re.findall(r"[^\W\d_]+", between.lower()) if len(between) < 40 else []
-    return 0 < len(found) <= 3 and (found[-1] in ("and", "with", "remainder", "r", "plus") or (len(found) == 1 and found[0] in words.UNIT_FAMILY))
+    return 0 < len(found) <= 3 and (found[-1] in ("and", "with", "remainder", "r", "plus") or (len(found) == 1 and units.unit(found[0]) is not None))
 
 
-def _judge_place(text: str, left: Run, right: Run, relation: Token, *, first: bool) -> None:
+def _judge_place(text: str, left: Run, right: Run, relation: Token, *, first: bool, alone: bool) -> None:
     """Doubt where words, not signs, decide what the left side is."""
     placed = left.before in words.CONNECTORS
-    fraction = left.operations == 1 and (len(left.items) == 1 or left.items[1] in ("/", "⁄"))
+    fraction = _is_fraction(left.items)
     bare = left.operations == 0 or (fraction and bool(left.tail))
+    if bare and (not placed or (first and left.tail) or not alone):
+        left.doubtful("a number among words stands before the relation")
     if relation.text in ("is", "equals") and (bare or fraction):
         left.doubtful("a share may be named by what it is worth")
     if fraction and _is_share(left, right):
         left.doubtful("a share may be named by what it is worth")
-    if len(left.items) == 3 and left.items[1] == "-" and not placed and text[left.start : left.end].count(" ") == 0:
+    if len(left.items) == 3 and left.items[1] == "-" and left.before in words.RANGES and text[left.start : left.end].count(" ") == 0:
         left.doubtful("it may be a range")
     if bare and (not placed or (first and left.tail) or not (first or left.at_start)):
         left.doubtful("a number among words stands before the relation")
@@ -137,9 +148,10 @@ def _is_share(left: Run, right: Run) -> bool:
     if number is None or not number.whole or not isinstance(number.value, Fraction) or number.percent or number.value < 1:
         return False
     try:
-        return 0 < approximate(evaluate(left.items)) < 1
+        value = approximate(evaluate(left.items))
     except Undecidable:
         return False
+    return 0 < value < 1 and all(n.whole and approximate(n.value) <= 12 for n in numbers(left.items))
 
 
 def _is_claim(left: Run, right: Run, relation: Token) -> bool:
@@ -211,10 +223,17 @@ def _close(left: Run, right: Run, a: Value, b: Value, loose: bool, ways: tuple[R
     if gap < unit:
         exact = a if _plain(left) is None else b
         whole = unit >= 1 and isinstance(exact, Fraction) and not loose
+        if whole and _only_sums(left) and _only_sums(right):
+            return ""
         return "rounded to the nearest whole number, or cut off" if whole else True
     if loose and gap <= _ROUGH_SHARE * max(abs(approximate(a)), abs(approximate(b))):
         return "roughly equal"
     return ""
+
+
+def _only_sums(run: Run) -> bool:
+    """Whether a run adds and takes away plain numbers, which nobody rounds without saying so."""
+    return all(item in ("+", "-") if isinstance(item, str) else isinstance(item, Number) for item in run.items)
 
 
 def _last_place(number: Number, loose: bool, way: Reading = STANDARD) -> Fraction:
@@ -265,7 +284,7 @@ def _other_reading(left: Run, right: Run, loose: bool) -> _Finding | None:
         except Undecidable:
             continue
         if close is True:
-            sure = all(r.order == "standard" and r.part and not r.remark and not r.relative for r in (way, other))
+            sure = all(r.order == "standard" and r.part and not r.head and not r.remark and not r.relative for r in (way, other))
             return _Finding(True if sure else None, "equal when read with its units" if sure else "equal in another reading of the expression")
     return None
 
@@ -275,12 +294,16 @@ def _excuse(left: Run, right: Run, a: Value, b: Value, rounded: set[Fraction]) -
     x, y = approximate(a), approximate(b)
     if x == -y:
         return "equal but for the sign"
-    if words.units_differ(left.units, right.units):
+    if units.differ(left.units, right.units):
         return "the sides have different units"
-    if x and y and words.conversion(x / y, left.units | right.units):
+    if x and y and units.convertible(x / y, left.units | right.units):
         return "it may convert units"
+    if x and y and y / x == 100 and 0 < x <= 1 and any(item in ("/", "⁄") for item in left.items):
+        return "it may be a percentage"
     unit = max((_last_place(n, False) for n in (_plain(left), _plain(right)) if n is not None), default=Fraction(0))
-    slack = spread(left.items, rounded) + spread(right.items, rounded)
+    known = {n.value for n in numbers(left.items)}
+    computed = {n.value for n in numbers(right.items) if not n.whole and n.value not in known and isinstance(n.value, Fraction)} if right.operations else set()
+    slack = spread(left.items, rounded) + spread(right.items, rounded | computed)
     if slack and abs(x - y) <= slack + unit / 2:
         return "an operand looks rounded"
     return ""
@@ -307,14 +330,7 @@ def _doubt(text: str, left: Run, right: Run, relation: Token, a: Value, b: Value
 
 
 def _mixed_units(run: Run) -> bool:
-    if not any(item in ("+", "-") for item in run.items):
-        return False
-    seen: dict[str, set[str]] = {}
-    for unit in run.units:
-        family = words.UNIT_FAMILY.get(unit)
-        if family:
-            seen.setdefault(family, set()).add(unit.rstrip("s"))
-    return any(len(names) > 1 for names in seen.values())
+    return any(item in ("+", "-") for item in run.items) and units.mixed(run.units)
 
 
 def _cut_off(text: str, right: Run, a: Value, b: Value) -> bool:
@@ -328,7 +344,7 @@ def _suspect(text: str, start: int, end: int) -> str:
     """Whether the sentence says that it does not mean what it writes."""
     before = re.split(r"[.!?\n]\s|\\n", text[max(0, start - _CONTEXT) : start])[-1]
     after = re.split(r"[.!?\n](?:\s|$)|\\n", text[end : end + _CONTEXT])[0]
-    found = words.SUSPECT_SENTENCE.search(before) or words.SUSPECT_SENTENCE.search(after)
+    found = words.DENIAL.search(before) or words.SUSPECT_SENTENCE.search(before) or words.SUSPECT_SENTENCE.search(after)
     if found is None:
         found = words.RETRACTION.search(text[end : end + 2 * _CONTEXT])
     return f"the text says “{found.group()}”" if found else ""
