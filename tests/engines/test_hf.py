@@ -339,3 +339,28 @@ def test_a_folder_without_a_model_and_a_broken_model_are_clear_sentences(tmp_pat
         HFEngine.load(tiny_model, dtype="int3")
     with pytest.raises(UsageError, match="slots"):
         HFEngine.load(tiny_model, slots=0)
+
+
+def test_a_character_cut_in_the_middle_is_not_shown(tiny_model: Path) -> None:
+    async def use(engine: HFEngine) -> None:
+        (long,) = await engine.sample(ask("Grüße"), n=1, params=SamplingParams(max_new_tokens=60, temperature=1.0), seed=3)
+        ids = long.token_ids or ()
+        cut = next(k for k in range(1, len(ids)) if engine._decode(ids[:k]).endswith("�"))
+        (short,) = await engine.sample(ask("Grüße"), n=1, params=SamplingParams(max_new_tokens=cut, temperature=1.0), seed=3)
+        assert short.token_ids == ids[:cut]
+        assert not short.text.endswith("�")
+
+    with_engine(tiny_model, use)
+
+
+def test_a_template_that_reads_the_system_message_without_showing_it_is_left_to_do_so(tiny_model: Path) -> None:
+    engine = HFEngine.load(tiny_model)
+    engine.tokenizer.chat_template = (
+        "{% set mode = namespace(tag='A:') %}{% for m in messages %}{% if m['role'] == 'system' %}{% set mode.tag = 'B:' %}"
+        "{% else %}{{ m['content'] }}{% endif %}{% endfor %}{{ mode.tag }}"
+    )
+    engine = HFEngine(engine.model, engine.tokenizer, name="mode by system message")
+    assert engine._decode(engine.encode(Prompt((Message("system", "use tools"), Message("user", "Hello."))))) == "Hello.B:"
+    engine.tokenizer.chat_template = "{% for m in messages %}{% if m['role'] == 'user' %}{{ m['content'] }}{% endif %}{% endfor %}:"
+    engine = HFEngine(engine.model, engine.tokenizer, name="knows no system")
+    assert engine._decode(engine.encode(Prompt((Message("system", "Be brief."), Message("user", "Hello."))))) == "Be brief.\n\nHello.:"

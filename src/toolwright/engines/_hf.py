@@ -208,13 +208,17 @@ class HFEngine:
         return tuple(ids)
 
     def _probe_system_role(self) -> bool:
-        if not getattr(self._tokenizer, "chat_template", None):
+        """False where the template refuses a system message, or knows nothing of one and would drop it."""
+        template = getattr(self._tokenizer, "chat_template", None)
+        if not template:
             return True
         plain = [{"role": "system", "content": "probe-of-system"}, {"role": "user", "content": "hello"}]
         try:
-            return "probe-of-system" in self._tokenizer.apply_chat_template(plain, add_generation_prompt=True, tokenize=False)
+            shown = self._tokenizer.apply_chat_template(plain, add_generation_prompt=True, tokenize=False)
         except Exception:  # templates refuse by whatever their own code raises
             return False
+        # A template that reads the role without showing the text (to choose a mode, say) is taken at its word.
+        return "probe-of-system" in shown or "system" in str(template)
 
     def _identify(self) -> str:
         config = self._model.config

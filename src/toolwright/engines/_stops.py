@@ -29,6 +29,11 @@ def stop_window(stops: Sequence[str]) -> int:
     return max((len(stop.encode()) for stop in stops), default=0) + 4
 
 
+def whole_characters(text: str) -> str:
+    """The text without a character that the last tokens only began to write; its bytes stay in the token ids."""
+    return text.rstrip("\ufffd")
+
+
 def text_after(decode: Decode, before: Sequence[int], ids: Sequence[int]) -> str:
     """The text of ids as they read after what stands before them.
 

@@ -19,7 +19,7 @@ import torch
 from toolwright.engines._draw import DrawSettings, draw, stream
 from toolwright.engines._forward import Forward
 from toolwright.engines._prefixes import PrefixStore
-from toolwright.engines._stops import Decode, find_stop, stop_window, text_after
+from toolwright.engines._stops import Decode, find_stop, stop_window, text_after, whole_characters
 from toolwright.episodes import Completion, FinishReason, SamplingParams
 from toolwright.errors import EngineFault
 
@@ -338,7 +338,7 @@ class DecodeLoop:
     def _completion(self, row: Row, text: str, finish: FinishReason, stop: str | None = None) -> Completion:
         ids = tuple(row.ids[len(row.job.ids) :])
         return Completion(
-            text=text,
+            text=text if finish is FinishReason.STOP else whole_characters(text),
             finish=finish,
             token_ids=ids,
             logps=tuple(row.logps),
