@@ -44,7 +44,9 @@ def config() -> dict[str, Any]:
     return tomllib.loads(resources.files("toolwright.recipes").joinpath("embedded.toml").read_text(encoding="utf-8"))
 
 
-def train(name: str, folder: Path, data: Path, *, max_minutes: float | None = None, threads: int = 0, report: Callable[[str], None] = print) -> list[CurvePoint]:
+def train(
+    name: str, folder: Path, data: Path, *, max_minutes: float | None = None, threads: int = 0, report: Callable[[str], None] = print
+) -> list[CurvePoint]:
     """Train pico or nano in `folder` (tokenizer, checkpoint, curve), going on from what lies there.
 
     Raises: UsageError for an unknown name or a missing data folder; MissingExtra without torch.
@@ -105,7 +107,9 @@ def build_tokenizer(data: Path, folder: Path) -> Any:
     settings = config()["tokenizer"]
     tokenizer = Tokenizer(models.BPE())
     pattern = Regex(r"\d|'(?:s|t|re|ve|m|ll|d)| ?[A-Za-z]+| ?[^\sA-Za-z\d]+|\s+(?!\S)|\s+")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(pattern, "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(pattern, "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     reserved = [f"<|reserved_{i}|>" for i in range(settings["reserved"])]
     trainer = trainers.BpeTrainer(
@@ -118,19 +122,22 @@ def build_tokenizer(data: Path, folder: Path) -> Any:
     tokenizer.train_from_iterator([*sample_texts(mixture, data, count=settings["texts"], seed=seed + 1), *_python_texts()], trainer)
     tokenizer.add_tokens([AddedToken(t, special=False, normalized=False) for t in DIALECT_TAGS])
     tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in reserved])
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=TAGS[0], eos_token=TAGS[1], clean_up_tokenization_spaces=False, model_max_length=CONTEXT_TOKENS)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=TAGS[0], eos_token=TAGS[1], clean_up_tokenization_spaces=False, model_max_length=CONTEXT_TOKENS
+    )
     fast.chat_template = CHAT_TEMPLATE
     fast.save_pretrained(folder)
     return fast
 
 
-def export(name: str, folder: Path, target: Path) -> dict[str, Any]:
+def export(name: str, folder: Path, target: Path | None = None) -> dict[str, Any]:
     """Put a trained checkpoint where the package finds it (bfloat16-rounded weights, tokenizer, template); returns its facts.
 
     Raises: UsageError where no checkpoint is.
     """
     from transformers import AutoTokenizer, LlamaForCausalLM
 
+    target = target or Path(str(resources.files("toolwright"))) / "embedded" / name
     checkpoint = folder / "checkpoint"
     if not (checkpoint / "run.json").is_file():
         raise UsageError(f"no checkpoint at {checkpoint}; train with: toolwright train embedded {name} --folder {folder}")

@@ -1,0 +1,76 @@
+"""The program: commands registered, errors told in one sentence, Ctrl-C answered cleanly."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+import typer
+
+from toolwright import __version__
+from toolwright.cli._check import check
+from toolwright.cli._demo import demo
+from toolwright.cli._doctor import doctor
+from toolwright.cli._eval import evaluate
+from toolwright.cli._sandbox import sandbox
+from toolwright.cli._solve import solve
+from toolwright.cli._train import train
+from toolwright.errors import ToolwrightError, UsageError
+
+app = typer.Typer(name="toolwright", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__)
+
+
+@app.callback()
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True)) -> None:
+    """Small language models that reason with tools: sample, refute with tools, score, vote."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+app.command()(solve)
+app.command("eval")(evaluate)
+app.command()(check)
+app.command()(doctor)
+app.command()(demo)
+app.add_typer(sandbox, name="sandbox")
+app.add_typer(train, name="train")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the program and leave with its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """The exit code of a call. No failure shows a traceback unless TOOLWRIGHT_TRACEBACK is set."""
+    # Progress bars of the libraries below would garble ours.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    try:
+        code = app(args=arguments, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except UsageError as error:
+        return _tell(error, 2)
+    except ToolwrightError as error:
+        return _tell(error, 1)
+    except (KeyboardInterrupt, click.Abort):
+        typer.echo("interrupted; what was stored is kept, and the same command goes on from there", err=True)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output left (`toolwright … | head`); that is no failure, but the stream must not be flushed again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _tell(error: ToolwrightError, code: int) -> int:
+    if os.environ.get("TOOLWRIGHT_TRACEBACK"):
+        raise error
+    typer.echo(f"error: {error}", err=True)
+    return code

@@ -1,0 +1,47 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from toolwright.episodes import SamplingParams
+from toolwright.errors import UsageError
+
+Model = Annotated[str | None, typer.Option("--model", "-m", help="nano (default), pico, a model folder, a hub id; with --base-url the served model's name.")]
+BaseUrl = Annotated[str | None, typer.Option(help="An OpenAI-compatible server (vLLM, llama.cpp, Ollama, …), e.g. http://localhost:11434/v1.")]
+ApiKey = Annotated[str | None, typer.Option(envvar="OPENAI_API_KEY", help="The server's key.", show_envvar=True)]
+DialectName = Annotated[str, typer.Option("--dialect", help="text (no tools while writing), retool, markdown or hermes (with the interpreter).")]
+Verify = Annotated[
+    str | None,
+    typer.Option(help="Verifiers, comma-separated: claims, toolv-code; 'none' for none. Default: claims, and toolv-code for models that are not embedded."),
+]
+Temperature = Annotated[float, typer.Option(help="0 is greedy.")]
+MaxTokens = Annotated[int | None, typer.Option(help="Model tokens per candidate, over all its turns.")]
+Seed = Annotated[int, typer.Option(help="Equal seeds give equal samples.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+AllowDegraded = Annotated[bool, typer.Option(help="Accept a sandbox of level 1 (system-call filters only).")]
+
+
+def verifier_names(verify: str | None) -> list[str] | None:
+    """What ``--verify`` asks for; None leaves it to the model."""
+    if verify is None:
+        return None
+    return [] if verify == "none" else [name.strip() for name in verify.split(",") if name.strip()]
+
+
+def sampling_params(temperature: float, max_tokens: int | None, *, embedded: bool) -> SamplingParams:
+    """The parameters; Raises UsageError for impossible ones."""
+    if not 0 <= temperature <= 5:
+        raise UsageError(f"temperature = {temperature}, but it goes from 0 to 5")
+    if max_tokens is not None and max_tokens < 1:
+        raise UsageError(f"max-tokens = {max_tokens}, but at least 1 is needed")
+    return SamplingParams(max_new_tokens=max_tokens or (320 if embedded else 1024), temperature=temperature)
+
+
+def is_embedded(model: str | None, base_url: str | None) -> bool:
+    """Whether one of the package's own models is meant."""
+    from toolwright.recipes._solver import EMBEDDED
+
+    return base_url is None and (model or "nano") in EMBEDDED

@@ -1,0 +1,75 @@
+"""``toolwright solve``: one problem, N candidates, tools that refute, a vote, and why."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolwright.cli._options import (
+    AllowDegraded,
+    ApiKey,
+    BaseUrl,
+    DialectName,
+    Json,
+    MaxTokens,
+    Model,
+    Seed,
+    Temperature,
+    Verify,
+    is_embedded,
+    sampling_params,
+    verifier_names,
+)
+from toolwright.cli._show import Progress, duration, print_json, show_choice
+from toolwright.episodes import RunStore
+from toolwright.errors import UsageError
+
+
+def solve(
+    question: Annotated[str, typer.Argument(help="The problem; - reads it from standard input.")],
+    model: Model = None,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+    n: Annotated[int, typer.Option("-n", help="How many candidates to draw.")] = 16,
+    strategy: Annotated[str, typer.Option("--strategy", "-s", help="greedy, majority, best_of_n or t1.")] = "t1",
+    dialect: DialectName = "text",
+    verify: Verify = None,
+    temperature: Temperature = 0.8,
+    max_tokens: MaxTokens = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop drawing after so long and choose from what is there.")] = None,
+    seed: Seed = 0,
+    store: Annotated[Path | None, typer.Option(help="A run folder: samples found there are not drawn again.")] = None,
+    allow_degraded: AllowDegraded = False,
+    as_json: Json = False,
+) -> None:
+    """Answer a problem: draw N candidates, refute with tools, vote over equivalent answers."""
+    from toolwright.recipes import Solver, choice_to_json
+    from toolwright.scaling import find_strategy
+
+    text = sys.stdin.read() if question == "-" else question
+    if not text.strip():
+        raise UsageError("the question is empty; give the text of a problem, or - to read it from standard input")
+    if n < 1:
+        raise UsageError(f"n = {n} samples give no answer; ask for 1 or more")
+    find_strategy(strategy)
+    params = sampling_params(temperature, max_tokens, embedded=is_embedded(model, base_url))
+    kept = RunStore(store) if store is not None else None
+    started = time.monotonic()
+    with Solver(
+        model, base_url=base_url, api_key=api_key, dialect=dialect, verify=verifier_names(verify), params=params, allow_degraded=allow_degraded
+    ) as solver:
+        typer.echo(
+            f"{solver.engine.name} ready after {duration(time.monotonic() - started)}; drawing {n} candidates of at most {params.max_new_tokens} tokens",
+            err=True,
+        )
+        progress = Progress("candidates", n)
+        choice = solver.solve(text.strip(), n=n, strategy=strategy, seed=seed, seconds=seconds, store=kept, on_episode=lambda episode, drawn: progress.step())
+        progress.close()
+    if as_json:
+        print_json(choice_to_json(choice, solver.engine.name))
+    else:
+        show_choice(choice)

@@ -1,0 +1,123 @@
+"""A solver: engine, dialect, tools and verifiers put together by their names, for the command line and for ten lines of Python.
+
+It holds what must be opened and closed (model, sandbox, equivalence workers); what to draw and how to choose stays with rollouts and strategies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
+
+from toolwright.engines import load_engine
+from toolwright.episodes import Budget, Choice, Engine, Episode, Problem, RunStore, SamplingParams, Tool, Verifier, digest
+from toolwright.errors import UsageError
+from toolwright.rollouts import Rollout
+from toolwright.sandbox import Sandbox
+from toolwright.scaling import solve
+from toolwright.tools import PythonTool
+from toolwright.verifiers import ClaimsVerifier, ToolVCode
+
+EMBEDDED = ("nano", "pico")
+VERIFIERS = ("claims", "toolv-code")
+DIALECTS = ("text", "retool", "markdown", "hermes")
+
+
+class Solver:
+    """A model that answers problems, with the tools that check it.
+
+    Args:
+        model: an embedded model's name, a folder, a hub id; with `base_url` the name of a served model.
+        base_url: an OpenAI-compatible server.
+        dialect: how the model may call the interpreter while it writes; ``text`` means not at all.
+        verify: verifier names; None takes claims, and ToolV-code too where the model is not an embedded one (those were not taught to write checks).
+        params: how to draw.
+        allow_degraded: accept a sandbox that only has system-call filters.
+
+    Raises: UsageError for an unknown name or a model that is not there.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        dialect: str = "text",
+        verify: Sequence[str] | None = None,
+        params: SamplingParams | None = None,
+        engine: Engine | None = None,
+        allow_degraded: bool = False,
+    ) -> None:
+        if dialect not in DIALECTS:
+            raise UsageError(f"no dialect {dialect!r}; there are {', '.join(DIALECTS)}")
+        embedded = engine is None and base_url is None and (model or "nano") in EMBEDDED
+        names = verify if verify is not None else VERIFIERS[:1] if embedded else VERIFIERS
+        if unknown := [name for name in names if name not in VERIFIERS]:
+            raise UsageError(f"no verifier {unknown[0]!r}; there are {', '.join(VERIFIERS)}")
+        self.engine: Engine = engine if engine is not None else load_engine(model, base_url=base_url, api_key=api_key)
+        # The sandbox starts with the first snippet, so a solver that runs none pays nothing for it.
+        self.sandbox = Sandbox(allow_degraded=allow_degraded)
+        tools: tuple[Tool, ...] = () if dialect == "text" else (PythonTool(self.sandbox),)
+        self.rollout = Rollout(self.engine, dialect=dialect, tools=tools, params=params or SamplingParams(max_new_tokens=320 if embedded else 1024))
+        self.verifiers: tuple[Verifier, ...] = tuple(ClaimsVerifier() if name == "claims" else ToolVCode(self.engine, self.sandbox) for name in names)
+
+    def solve(
+        self,
+        question: str | Problem,
+        *,
+        n: int = 16,
+        strategy: str = "t1",
+        seed: int = 0,
+        seconds: float | None = None,
+        store: RunStore | None = None,
+        on_episode: Callable[[Episode, bool], None] | None = None,
+    ) -> Choice:
+        """The answer, with all that was tried.
+
+        Raises: UsageError for an empty question, n < 1 or an unknown strategy; NoUsableEpisode where every episode ended in a fault.
+        """
+        problem = question if isinstance(question, Problem) else Problem(digest("question", question), question)
+        budget = Budget(samples=n, seconds=seconds)
+        return asyncio.run(
+            solve(problem, self.rollout, strategy=strategy, verifiers=self.verifiers, budget=budget, run_seed=seed, store=store, on_episode=on_episode)
+        )
+
+    def close(self) -> None:
+        """Free the model and the sandbox; safe to call twice."""
+        asyncio.run(self.engine.aclose())
+        self.sandbox.close()
+
+    def __enter__(self) -> Solver:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def choice_to_json(choice: Choice, model: str) -> dict[str, Any]:
+    """The choice as ``toolwright solve --json`` prints it."""
+    return {
+        "answer": choice.answer,
+        "tried": [
+            {
+                "answer": tried.answer,
+                "text": tried.episode.text,
+                "verdict": {"score": tried.verdict.score, "reason": tried.verdict.reason},
+                "reward": tried.reward,
+                "cluster": tried.cluster,
+            }
+            for tried in choice.tried
+        ],
+        "strategy": choice.strategy,
+        "fallback": choice.fallback,
+        "cost": {
+            "prompt_tokens": choice.cost.prompt_tokens,
+            "model_tokens": choice.cost.model_tokens,
+            "tool_calls": choice.cost.tool_calls,
+            "wall_s": round(choice.cost.wall_s, 3),
+        },
+        "model": model,
+        "seed": choice.seed,
+    }
