@@ -13,7 +13,7 @@ from toolwright.errors import UsageError
 
 _MARK = re.compile(r"####|\\(?:boxed|fbox)\b")
 _NUMBER = re.compile(r"[-+−]?(?:\d+(?:\.\d*)?|\.\d+)%?")
-_LARGEST_DENOMINATOR = 100
+_LARGEST_DENOMINATOR = 20
 _LONGEST = 1000
 """Longer numbers stay as they are written; Python itself refuses to read very long ones."""
 _UNIT = re.compile(r"\s*\([^()]*[A-Za-z][^()]*\)$")
@@ -45,7 +45,7 @@ def rounded_gold(value: float | str) -> str:
     if "e" in text.lower() or places < 5:
         return text
     near = Fraction(text).limit_denominator(_LARGEST_DENOMINATOR)
-    return str(near) if abs(near - Fraction(text)) < Fraction(1, 10**places) else text
+    return str(near) if abs(near - Fraction(text)) < Fraction(1, 2 * 10**places) else text
 
 
 def written_gold(text: str) -> str:
@@ -56,8 +56,8 @@ def written_gold(text: str) -> str:
     Raises: UsageError where several lines hold no such mark, for then the gold is a solution and not an answer.
     """
     text = text.strip()
-    if _MARK.search(text):
-        found = extract_answer(text)
+    if mark := _MARK.search(text):
+        found = extract_answer(text[mark.start() :])
         if found is None:
             raise UsageError("the mark for the answer (#### or \\boxed) holds nothing")
         return _tidy(found) or found

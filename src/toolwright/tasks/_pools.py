@@ -255,7 +255,8 @@ def _spans(row: Mapping[str, Any], place: str, interpreted: bool) -> tuple[Span,
             raise UsageError(f"{place}: spans must be a list of {{provenance: model or tool, text}} ({error})") from error
     text = row.get("text")
     if not isinstance(text, str):
-        raise UsageError(f"{place}: no field 'text' with the solution; its fields are {', '.join(sorted(row))}")
+        there = ", ".join(sorted(set(row) - {"line"}))
+        raise UsageError(f"{place}: no field 'text' with the solution; its fields are {there}")
     spans: list[Span] = []
     end = 0
     for match in _OUTPUT.finditer(text) if interpreted else ():

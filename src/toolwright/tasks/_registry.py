@@ -84,7 +84,7 @@ def _value(text: str) -> int | float | str:
 
 def _load_path(text: str, known: list[str], arguments: dict[str, Any]) -> Task:
     path = Path(text)
-    if format_of(path) is None and not path.exists():
+    if format_of(path) is None and not path.is_file():
         near = difflib.get_close_matches(text, known, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise UsageError(f"no task named {text!r}{hint}; there are {', '.join(known)}, or the path of a file ending in {', '.join(FORMATS)}")

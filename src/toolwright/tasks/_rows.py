@@ -12,6 +12,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,13 +49,15 @@ def read_rows(path: Path) -> Iterator[Row]:
         yield from _json_rows(path, stream) if kind in (".jsonl", ".ndjson") else _csv_rows(path, stream, "\t" if kind == ".tsv" else ",")
 
 
-def _open(path: Path) -> IO[str]:
+@contextmanager
+def _open(path: Path) -> Iterator[IO[str]]:
     try:
         raw = path.open("rb")
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
-    packed: Any = gzip.GzipFile(fileobj=raw) if path.name.lower().endswith(".gz") else raw
-    return io.TextIOWrapper(packed, encoding="utf-8-sig", newline="")
+    with raw:
+        packed: Any = gzip.GzipFile(fileobj=raw) if path.name.lower().endswith(".gz") else raw
+        yield io.TextIOWrapper(packed, encoding="utf-8-sig", newline="")
 
 
 def _lines(path: Path, stream: IO[str]) -> Iterator[tuple[int, str]]:

@@ -262,7 +262,10 @@ def _value(node: ast.AST, numbers: dict[str, int]) -> Fraction:
             raise Redraw
         return _OPERATORS[type(node.op)](left, right)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
-        return _value(node.left, numbers) % _value(node.right, numbers)
+        left, right = _value(node.left, numbers), _value(node.right, numbers)
+        if right == 0:
+            raise Redraw
+        return left % right
     raise UsageError(f"only + - * / over names and whole numbers, not {ast.unparse(node)!r}")
 
 

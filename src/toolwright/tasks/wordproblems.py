@@ -41,14 +41,22 @@ class Dial:
     operations; or `numbers` only."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.digits <= 7:
-            raise UsageError(f"digits = {self.digits}, but the dial goes from 1 to 7")
-        if self.steps is not None and not 1 <= self.steps <= 8:
-            raise UsageError(f"steps = {self.steps}, but the dial goes from 1 to 8")
-        if not 0 <= self.distractors <= 1 or not 0 <= self.stories <= 1:
-            raise UsageError("distractors and stories are chances from 0 to 1")
+        if not _is_whole(self.digits) or not 1 <= self.digits <= 7:
+            raise UsageError(f"digits = {self.digits!r}, but the dial goes from 1 to 7")
+        if self.steps is not None and (not _is_whole(self.steps) or not 1 <= self.steps <= 8):
+            raise UsageError(f"steps = {self.steps!r}, but the dial goes from 1 to 8")
+        for name in ("distractors", "stories"):
+            chance = getattr(self, name)
+            if not isinstance(chance, int | float) or not 0 <= chance <= 1:
+                raise UsageError(f"{name} = {chance!r}, but it is a chance from 0 to 1")
+            # Equal dials must draw equal problems, and a digest tells 0 from 0.0.
+            object.__setattr__(self, name, float(chance))
         if self.novelty not in ("numbers", "templates", "compositions"):
             raise UsageError(f"novelty = {self.novelty!r}, but it is one of numbers, templates, compositions")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def generate(split: Split, index: int, dial: Dial = Dial(), *, seed: int = 0) -> Problem:
