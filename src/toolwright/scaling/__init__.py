@@ -7,7 +7,7 @@ decides over candidates drawn live, over stored ones, and over recorded pools (`
 from __future__ import annotations
 
 from toolwright.scaling._best_of_n import best_of_n
-from toolwright.scaling._candidates import Candidate, clustered, judge
+from toolwright.scaling._candidates import Candidate, as_candidate, clustered, judge, judge_each
 from toolwright.scaling._greedy import greedy
 from toolwright.scaling._majority import majority
 from toolwright.scaling._parallel import ParallelStrategy, Pick
@@ -23,12 +23,14 @@ __all__ = [
     "Pick",
     "RecordedVerifier",
     "StoredVerifier",
+    "as_candidate",
     "at_temperature",
     "best_of_n",
     "clustered",
     "find_strategy",
     "greedy",
     "judge",
+    "judge_each",
     "majority",
     "recorded_attempt",
     "sample_key",

@@ -67,8 +67,8 @@ def as_candidate(problem: Problem, episode: Episode, verdict: Verdict = NOT_ASKE
     return Candidate(episode, answer, verdict, None, episode.mean_logp, digest(episode.text))
 
 
-async def judge(problem: Problem, episode: Episode, verifiers: Sequence[Verifier], *, seed: int) -> Verdict:
-    """The verdict of all verifiers as one, asked in their order until one refutes.
+async def judge_each(problem: Problem, episode: Episode, verifiers: Sequence[Verifier], *, seed: int) -> list[Verdict]:
+    """One verdict per verifier, asked in their order until one refutes; the rest are not asked.
 
     Equal texts of one problem get equal seeds. A verifier that could not be run at all counts as one that could not decide.
     """
@@ -82,6 +82,12 @@ async def judge(problem: Problem, episode: Episode, verifiers: Sequence[Verifier
         found.append(verdict)
         if verdict.refuted:
             break
+    return found
+
+
+async def judge(problem: Problem, episode: Episode, verifiers: Sequence[Verifier], *, seed: int) -> Verdict:
+    """The verdict of all verifiers as one; see `judge_each`."""
+    found = await judge_each(problem, episode, verifiers, seed=seed)
     return combine(found) if found else NOT_ASKED
 
 

@@ -30,6 +30,11 @@ class RecordedVerifier:
         """`digest`: of the verifier that gave the verdicts."""
         self._name, self._verdicts, self._digest = name, verdicts, digest
 
+    def renumbered(self, numbers: Mapping[int, int]) -> RecordedVerifier:
+        """The same verdicts under other sample indices: old index to new; what is not named is left out."""
+        moved = {(problem_id, numbers[index]): verdict for (problem_id, index), verdict in self._verdicts.items() if index in numbers}
+        return RecordedVerifier(self._name, moved, digest=self._digest)
+
     @property
     def name(self) -> str:
         return self._name

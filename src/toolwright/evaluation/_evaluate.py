@@ -1,0 +1,99 @@
+"""Evaluating a model on a task: one sampling run, then every strategy and n from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from toolwright.episodes import RunStore, Strategy, Verifier
+from toolwright.errors import NoUsableEpisode, UsageError
+from toolwright.evaluation._progress import OnProgress
+from toolwright.evaluation._report import Report
+from toolwright.evaluation._sampling import Sampling, SamplingPlan
+from toolwright.evaluation._tabulate import tabulate
+from toolwright.rollouts import Rollout
+from toolwright.scaling import ParallelStrategy, at_temperature, find_strategy
+from toolwright.tasks import Task
+
+STRATEGIES = ("greedy", "majority", "best_of_n", "t1")
+NS = (1, 2, 4, 8, 16)
+
+
+async def evaluate(
+    task: Task,
+    rollout: Rollout,
+    verifiers: Sequence[Verifier] = (),
+    strategies: Sequence[str | Strategy] = STRATEGIES,
+    ns: Sequence[int] = NS,
+    *,
+    store: RunStore | None = None,
+    run_seed: int = 0,
+    progress: OnProgress | None = None,
+    in_flight: int = 64,
+    subsets: int = 20,
+    give_up_after: int = 32,
+) -> Report:
+    """The report of a model on a task.
+
+    Draws max(ns) samples per problem (and one at temperature 0 for strategies that want it), each stored as soon as it is there; samples and verdicts that the
+    store has are taken from it. Then every strategy chooses for every n from these same samples: for n below max(ns) over up to `subsets` random subsets per
+    problem. Answers are taken from the model's own words.
+
+    `in_flight`: samples in the works at a time; a kill loses these at most. `give_up_after`: that many faults in a row end the run.
+
+    Raises: UsageError for an empty task, problems without gold answers, an unknown strategy, an n below 1; EngineFault where nothing but faults comes back;
+    NoUsableEpisode where no problem has a usable sample.
+    """
+    chosen = named(strategies)
+    check_ns(ns)
+    if in_flight < 1:
+        raise UsageError(f"in_flight = {in_flight} draws nothing; give 1 or more")
+    _check_task(task)
+    wants_greedy = any(getattr(s, "temperature", None) == 0.0 for s in chosen)
+    only_greedy = all(getattr(s, "temperature", None) == 0.0 for s in chosen)
+    plan = SamplingPlan(
+        task.problems,
+        0 if only_greedy else max(ns),
+        rollout,
+        at_temperature(rollout, 0.0) if wants_greedy else None,
+        verifiers,
+        run_seed,
+        in_flight,
+        give_up_after,
+        keep_texts=not all(isinstance(s, ParallelStrategy) for s in chosen),
+    )
+    pools = await Sampling(plan, store, progress).run()
+    report = Report(task.name, rollout.engine.name, plan.samples, len(pools), run_seed, (), task_digest=task.digest, setup=rollout.setup_digest)
+    report = await tabulate(report, pools, chosen, ns, subsets=subsets)
+    if all(row.unusable >= len(pools) for row in report.results):
+        raise NoUsableEpisode(f"every sample of {task.name} ended in a fault: {'; '.join(report.fault_reasons)}")
+    return report
+
+
+def named(strategies: Sequence[str | Strategy]) -> list[Strategy]:
+    """The strategies, names looked up. Raises: UsageError for none, an unknown one, or one given twice."""
+    if not strategies:
+        raise UsageError("no strategy to evaluate; give at least one")
+    chosen: list[Strategy] = [find_strategy(s) if isinstance(s, str) else s for s in strategies]
+    names = [s.name for s in chosen]
+    if len(set(names)) < len(names):
+        raise UsageError(f"a strategy stands twice among {', '.join(names)}")
+    return chosen
+
+
+def check_ns(ns: Sequence[int]) -> None:
+    """Nothing. Raises: UsageError for no n or an n below 1."""
+    if not ns:
+        raise UsageError("no n to evaluate at; give at least one, e.g. 1,4,16")
+    if wrong := [n for n in ns if n < 1]:
+        raise UsageError(f"n = {wrong[0]} samples give no answer; ask for 1 or more")
+
+
+def _check_task(task: Task) -> None:
+    if not task.problems:
+        raise UsageError(f"the task {task.name} has no problems")
+    ids = [problem.id for problem in task.problems]
+    if len(set(ids)) < len(ids):
+        twice = next(i for i in ids if ids.count(i) > 1)
+        raise UsageError(f"the task {task.name} has two problems with the id {twice!r}; ids name samples, so they must differ")
+    if without := [problem.id for problem in task.problems if problem.gold is None]:
+        raise UsageError(f"{len(without)} problems of {task.name} have no gold answer, the first is {without[0]!r}; give answers, or leave these out")
