@@ -44,6 +44,9 @@ def test_embedded_weights_are_found_by_name(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(_load, "files", lambda package: tmp_path)
     engine = load_engine()
     assert engine.name == "nano"
+    (tmp_path / "nano").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_engine("nano").digest == engine.digest
 
 
 def test_another_package_can_register_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:

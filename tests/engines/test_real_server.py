@@ -1,7 +1,7 @@
 """The same model in this process and behind vLLM, a server nobody here wrote: the same words, or a difference only where the model itself all but ties.
 
-Needs scripts/setup-vllm (or TOOLWRIGHT_VLLM_PYTHON, the python of an environment with vLLM). The model is the tiny random one, or the folder that
-TOOLWRIGHT_SERVER_MODEL names.
+Needs scripts/setup-vllm (or TOOLWRIGHT_VLLM_PYTHON, the python of an environment with vLLM). The model is the folder that
+TOOLWRIGHT_SERVER_MODEL names, else nano, else the tiny random one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import httpx
@@ -75,7 +76,10 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tiny_model: Path) -> Path:
-    return Path(os.environ.get("TOOLWRIGHT_SERVER_MODEL", tiny_model))
+    if named := os.environ.get("TOOLWRIGHT_SERVER_MODEL"):
+        return Path(named)
+    embedded = Path(str(files("toolwright") / "embedded" / "nano"))
+    return embedded if (embedded / "config.json").is_file() else tiny_model
 
 
 @pytest.fixture(scope="module")

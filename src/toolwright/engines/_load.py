@@ -40,10 +40,10 @@ def load_engine(
     model = model or "nano"
     if model.startswith(("http://", "https://")):
         raise UsageError(f'model is "{model}", which is an address; give it as base_url')
-    if not Path(model).expanduser().is_dir():
-        name, _, rest = model.partition(":")
-        if loader := _registered(name):
-            return loader(rest, dtype=dtype, device=device, slots=slots, api_key=api_key)
+    # A registered name means the same in every folder; a folder of that name is ./name.
+    name, _, rest = model.partition(":")
+    if loader := _registered(name):
+        return loader(rest, dtype=dtype, device=device, slots=slots, api_key=api_key)
     return HFEngine.load(model, dtype=dtype, device=device, slots=slots)
 
 
