@@ -1,7 +1,7 @@
 r"""The final answer of a model's own text, found by the marks models use, strongest first.
 
-The caller passes the model's words only (`Episode.model_text`): what a tool printed is never an answer. Nothing here judges an answer; two spellings of one value
-stay two strings until `Equivalence` compares them. The order of the marks, the last of its kind winning each time:
+The caller passes the model's words only (`Episode.model_text`): what a tool printed is never an answer. Nothing here judges an answer; two spellings of one
+value stay two strings until `Equivalence` compares them. The order of the marks, the last of its kind winning each time:
 
 1. ``\boxed{…}`` or ``\fbox{…}`` with balanced braces  2. ``<answer>…</answer>``  3. ``#### …``  4. ``"answer": …`` in a JSON-style reply
 5. "the (final) answer is …", "Answer: …", "A: …"  6. a bold end, ``**…**``  7. the last number of the last line that has one.
@@ -26,8 +26,8 @@ _LAST_NUMBER = re.compile(
 )
 _ANSWER = re.compile(
     r"(?:\b(?:final|correct|right|required|best)\s+(?:answer|option|choice|result)|\banswer|\bsolution)\b"
-    r"(?:\s+(?:to|for|of)\b[^.\n:=]{0,80}?)?\s*(?:\(s\)\s*)?(?:is|are|=|:|will\s+be|would\s+be)\s*:?\s*(?:therefore|thus|simply|just)?\s*(?P<rest>\S[^\n]*)"
-    r"|^\s*(?:A|Ans(?:wer)?)\s*[:.]\s*(?P<short>\S[^\n]*)",
+    r"(?:\s+(?:to|for|of)\b[^.\n:=]{0,80}?)?\s*(?:\(s\)\s*)?(?:is|are|=|:|will\s+be|would\s+be)\s*:?\s*(?:(?:therefore|thus|simply|just)\s+)?(?=(?P<rest>\S[^\n]*))"
+    r"|^\s*(?:A|Ans(?:wer)?)\s*[:.]\s*(?=(?P<short>\S[^\n]*))",
     re.IGNORECASE | re.MULTILINE,
 )
 _JSON = re.compile(r"[\"'](?:final[_ ]?)?answer[\"']\s*:\s*(?P<value>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\[[^\]\n]*\]|[^,}\n]+)", re.IGNORECASE)
@@ -35,6 +35,8 @@ _TAG = re.compile(r"<answer>(?P<value>.*?)</answer>", re.IGNORECASE | re.DOTALL)
 _HASHES = re.compile(r"####[ \t]*(?P<value>[^\n]*)")
 _BOLD = re.compile(r"\*\*(?P<value>[^*\n]+?)\*\*")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?P<open>\{|(?P<bare>[^\s{}$]+))")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_LATEX_IN_JSON = re.compile(r"(?<!\\)\\(?:frac|text|times|tan|theta|sqrt|boxed|beta|begin|bar|binom|right|rho|left|neq?\b|nu\b|pi\b|cdot|infty|pm\b|circ)")
 _SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z\"'(*]|\s*$)|[;;]\s")
 _ASIDE = re.compile(
     r",?\s+(?:because|since|which|so|as|when|where|after|if|given|but|according|for\s+the|in\s+total|per\s+the)\b.*|\s+[–—]\s.*|,\s+(?!and\b|or\b)[A-Za-z]{3,}.*",
@@ -44,6 +46,16 @@ _UNIT_WORDS = re.compile(r"\s*(?:[-A-Za-z°%./²³]+(?:\^\{?[23]\}?)?\s*){1,6}\.
 _JOINS = re.compile(
     r"\b(?:or|and|to|plus|minus|times|over|feet|ft|hours?|pi|sqrt|mod|through|by|cents?)\b|\b(?:million|billion|trillion|thousand|hundred|dozen)\b",
     re.IGNORECASE,
+)
+_BEFORE_PROSE = re.compile(
+    rf"\s*-?\s*{_CURRENCY}?\s*{_NUMBER}\s*(?:\\?%|\$)?(?=(?P<rest>\s+[A-Za-z]{{2,}}[^A-Za-z0-9]+[A-Za-z(]|/[a-z]{{2,}}\s+[a-z]).*)", re.DOTALL
+)
+_PART_OF_VALUE = re.compile(
+    r"\s*(?:and|or|plus|minus|times|over|pi|sqrt|mod|million|billion|trillion|thousand|hundred|dozen)\b|\s*[A-Za-z]+\s+(?:and\s+)?(?:an?\s+)?[$\d]",
+    re.IGNORECASE,
+)
+_VERB = re.compile(
+    r"\b(?:is|are|was|were|has|have|had|will|would|can|must|needs?|gets?|makes?|takes?|costs?|earns?|pays?|spends?|weighs?)\b|[a-z] = ", re.IGNORECASE
 )
 _LETTER = re.compile(
     r"(?:(?:option|choice|answer|letter)\s+)?(?:\(\s*(?P<round>[A-Za-z])\s*\)|\[(?P<square>[A-Za-z])\]|(?P<bare>[A-Z])(?=$|\s*[.):,;]|\s*[-–—]\s|\s+(?:because|since|as)\b))",
@@ -55,8 +67,9 @@ _LONE_LETTERS = re.compile(r"\(([A-Z])\)|\b(?:option|choice)\s+\(?([A-Z])\b|(?:^
 def extract_answer(text: str, *, choices: Sequence[str] = ()) -> str | None:
     r"""The final answer of a model's own text, cleaned; None when there is none.
 
-    With `choices` (the options in the order of the letters A, B, …) the answer is the letter. Cleaning takes away math delimiters, trailing punctuation, currency signs,
-    thousands separators and units around what is plainly one number; anything else stays as written ("x=5", ``\frac{1}{2}``, "3 and 5").
+    With `choices` (the options in the order of the letters A, B, …) the answer is the letter. Cleaning takes away math delimiters, trailing punctuation,
+    currency signs, thousands separators and units around what is plainly one number, and the words around the number of a sentence ("Sally has 9 books");
+    anything else stays as written ("x=5", ``\frac{1}{2}``, "3 and 5").
     """
     if choices:
         return _extract_choice(text, choices)
@@ -126,26 +139,25 @@ def _plain_text(found: str) -> str:
 
 
 def _boxed(text: str) -> Iterator[str]:
-    for match in reversed(list(_BOX.finditer(text))):
+    boxes = list(_BOX.finditer(text))
+    ends = _partners(text) if boxes else {}
+    for match in reversed(boxes):
         if match["bare"]:
             yield match["bare"]
-        elif (content := _balanced(text, match.end("open"))) is not None:
-            yield content
+        elif (end := ends.get(match.end() - 1)) is not None:
+            yield text[match.end() : end]
 
 
-def _balanced(text: str, start: int) -> str | None:
-    """What stands between the brace before `start` and its partner; None where it never closes."""
-    depth = 1
-    position = start
-    while position < len(text):
-        if text[position] == "\\":
-            position += 2
-            continue
-        depth += {"{": 1, "}": -1}.get(text[position], 0)
-        if depth == 0:
-            return text[start:position]
-        position += 1
-    return None
+def _partners(text: str) -> dict[int, int]:
+    """The place of the closing brace of each opening one that has one; escaped braces count for nothing."""
+    partners: dict[int, int] = {}
+    open_braces: list[int] = []
+    for match in _BRACE.finditer(text):
+        if match[0] == "{":
+            open_braces.append(match.start())
+        elif match[0] == "}" and open_braces:
+            partners[open_braces.pop()] = match.start()
+    return partners
 
 
 def _tagged(text: str) -> Iterator[str]:
@@ -155,14 +167,17 @@ def _tagged(text: str) -> Iterator[str]:
 
 def _hashes(text: str) -> Iterator[str]:
     for match in reversed(list(_HASHES.finditer(text))):
-        yield match["value"]
+        yield from _inside(_first_clause(match["value"].strip()))
 
 
 def _json_replies(text: str) -> Iterator[str]:
     for match in reversed(list(_JSON.finditer(text))):
+        if re.search(r"e\.g\.|for example|such as", text[max(0, match.start() - 16) : match.start()]):
+            continue  # the instructions, echoed
         value = match["value"].strip()
         try:
-            value = str(json.loads(value)) if value.startswith('"') else value.strip("'\"")
+            is_json = value.startswith('"') and not _LATEX_IN_JSON.search(value)
+            value = str(json.loads(value)) if is_json else value.strip("'\"")
         except json.JSONDecodeError:  # LaTeX with single backslashes is no valid JSON string
             value = value.strip('"')
         if value.lower() not in {"null", "none"}:
@@ -186,7 +201,7 @@ def _first_clause(rest: str) -> str:
     for opening, closing in (("$$", "$$"), ("\\(", "\\)"), ("\\[", "\\]"), ("$", "$")):
         end = rest.find(closing, len(opening)) if rest.startswith(opening) else -1
         if end > 0 and (opening != "$" or not re.match(r"\$\s?[\d,.]+\s+[A-Za-z]", rest)):
-            tail = re.match(r"\s*(?:\\?%|°|(?:[A-Za-z]+\s*){1,3}(?=[.,;]|$))", rest[end + len(closing) :])
+            tail = re.match(r"\s*(?:\\?%|°|(?!and\b|or\b)(?:[A-Za-z]+\s*){1,3}(?=[.,;]|$))", rest[end + len(closing) :])
             return rest[: end + len(closing)] + (tail[0] if tail and _is_number(rest[len(opening) : end]) else "")
     if end_match := _SENTENCE_END.search(rest):
         rest = rest[: end_match.start()]
@@ -225,9 +240,10 @@ _MARKS: tuple[Callable[[str], Iterator[str]], ...] = (_boxed, _tagged, _hashes, 
 
 def _clean(found: str) -> str:
     """The answer without what surrounds it; a plain number loses currency, separators and unit."""
-    text = _strip_delimiters(found)
-    text = _last_side(text)
-    return _bare_number(text) or text
+    text = _last_side(_strip_delimiters(found))
+    if not re.search(r"[^\s_.?*-]", text):
+        return ""
+    return _bare_number(text) or _number_before_prose(text) or _number_of_sentence(text) or text
 
 
 def _strip_delimiters(found: str) -> str:
@@ -275,6 +291,21 @@ def _bare_number(text: str) -> str | None:
     sign = "-" if match["sign"] in {"-", "−"} else ""
     number = match["number"].replace(",", "").replace("−", "-").removeprefix("+")
     return f"{sign}{number}{'%' if match['percent'] else ''}"
+
+
+def _number_before_prose(text: str) -> str | None:
+    """The number a sentence begins with ("576 hash browns out of 96 potatoes"), where words of two letters or more follow it at once; None otherwise."""
+    match = _BEFORE_PROSE.match(text)
+    if match is None or not re.search(r"\d", match[0]) or _PART_OF_VALUE.match(match["rest"]) or "\\" in text or "=" in text:
+        return None
+    return _bare_number(match[0].rstrip().removesuffix("$"))
+
+
+def _number_of_sentence(text: str) -> str | None:
+    """The last number of a whole sentence ("Sally has 9 books"); None for anything shorter or with LaTeX."""
+    if "\\" in text or not _VERB.search(text) or len(re.findall(r"[A-Za-z]{2,}", text)) < 3:
+        return None
+    return next(_last_number(text), None)
 
 
 def _is_symbolic(unit: str) -> bool:

@@ -16,7 +16,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Protocol
 
-from toolwright.checks._folding import MINUS_ONE, fold
+from toolwright.checks._folding import MINUS_ONE, fits, fold
 from toolwright.checks._grammar import Node
 from toolwright.checks._readings import Reading
 from toolwright.checks._units import Unit
@@ -24,6 +24,8 @@ from toolwright.checks._units import Unit
 _SURE_DIGITS = 6
 _NOISE_DIGITS = 15
 _COUNTING = frozenset(re.findall(r"\w+", "pair couple decade century fortnight score gross set bag box pack group team bunch row case"))
+_HALF: Node = ("num", Fraction(1, 2))
+_CLOCK = re.compile(r"[\d:]+ ?[ap]m")
 _SCALARS = frozenset({"num", "sym", "const", "add", "mul", "pow", "fn"})
 _SETS = frozenset({"interval", "union", "minus", "intersection", "set", "tuple", "bracket", "const"})
 
@@ -57,7 +59,7 @@ class ExactJudge:
     def same(self, a: Node, b: Node) -> bool | None:
         if a == b:
             return True
-        if {a[0], b[0]} <= {"num", "sym", "const"}:
+        if {a[0], b[0]} <= {"num", "sym", "const"} or {_rationality(a), _rationality(b)} == {True, False}:
             return False
         raise Ask
 
@@ -78,12 +80,26 @@ class ExactJudge:
         raise Ask
 
 
+def _rationality(node: Node) -> bool | None:
+    """Whether a folded scalar is rational, where its form shows it: numbers, and multiples of a root or of π."""
+    if node[0] == "num":
+        return True
+    factors = [factor for factor in (node[1] if node[0] == "mul" else (node,)) if factor[0] != "num"]
+    if len(factors) == 1 and (
+        factors[0] == ("const", "pi") or (factors[0][0] == "pow" and factors[0][1][0] == "num" and factors[0][2] == _HALF and fits(factors[0][1][1]))
+    ):
+        return False
+    return None
+
+
 def decide(a: Reading, b: Reading, judge: Judge) -> bool | None:
     """Whether two readings say the same; None where that is open. Raises: Ask, where the judge does."""
     if a.text and a.text == b.text:
         return True
     if a.digits and b.digits:
         return a.digits == b.digits
+    if a.is_long or b.is_long:
+        return None
     if a.is_choice or b.is_choice:
         return _choices(a, b, judge)
     if a.node is None or b.node is None:
@@ -123,6 +139,8 @@ def _words(a: Reading, b: Reading, judge: Judge) -> bool | None:
 def _prose(a: str, b: str) -> bool | None:
     if a == b or re.sub(r"[\s\-,.()&]", "", a) == re.sub(r"[\s\-,.()&]", "", b):
         return True
+    if _CLOCK.fullmatch(a) and _CLOCK.fullmatch(b):
+        return False
     first, second = (frozenset(re.findall(r"\w+", text)) - {"the", "a", "an", "of"} for text in (a, b))
     if first and first == second and len(first) == 1:
         return True
@@ -136,10 +154,19 @@ def _quantities(a: Reading, b: Reading, judge: Judge) -> bool | None:
     """Two values with their percent signs, units and names."""
     if a.percent != b.percent:
         return _percent(*((a, b) if a.percent else (b, a)), judge)
+    if a.name and _node(b)[0] == "rel":
+        return judge.relation(_equation(a), _node(b))
+    if b.name and _node(a)[0] == "rel":
+        return judge.relation(_node(a), _equation(b))
     same = _with_units(a, b, judge)
     if same and a.name and b.name and a.name != b.name:
-        return None if len(a.name) != len(b.name) else False
+        return None if "(" in a.name + b.name else False
     return same
+
+
+def _equation(named: Reading) -> Node:
+    """The equation that was read as a name and a value."""
+    return ("rel", ("=",), (("sym", named.name), _node(named)))
 
 
 def _percent(percent: Reading, plain: Reading, judge: Judge) -> bool | None:

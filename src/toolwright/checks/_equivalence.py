@@ -7,6 +7,7 @@ the pair, nothing hangs, and *could not decide* is None. How ambiguous spellings
 from __future__ import annotations
 
 import os
+import re
 import threading
 import weakref
 from collections.abc import Sequence
@@ -79,8 +80,8 @@ class Equivalence:
     def cluster(self, answers: Sequence[str | None]) -> list[int | None]:
         """The cluster number of each answer, numbered by first appearance; None where there is no answer.
 
-        An answer joins the first cluster whose leader it equals. A leader without a unit gives way to the first answer with one, so that "5", "5 km" and "5 m" make
-        two clusters, not one. A percentage that equals no leader joins the one that writes the same number without the sign.
+        An answer joins the first cluster whose leader it equals. A leader without a unit gives way to the first answer with one, so that "5", "5 km" and "5 m"
+        make two clusters, not one. A percentage that equals no leader joins the one that writes the same number without the sign.
         """
         found = _Clusters(self)
         numbers = [None if answer is None else found.number(answer) for answer in answers]
@@ -197,6 +198,8 @@ def _as_gold_writes(answer: str, gold: str) -> list[str]:
         ways.append(answer.replace("\\%", "").replace("%", "").replace("percent", ""))
     if wanted.node is None or given.node is None:
         return ways
+    if given.unit.weak and not wanted.unit:
+        ways.append(re.sub(r"\s*[A-Za-z]\.?\s*$", "", answer))
     if wanted.node[0] == "base" and given.node[0] == "num":
         ways.append(f"{answer}_{{{wanted.node[2]}}}")
     if wanted.node[0] == "tuple" and given.node[0] == "list":

@@ -211,7 +211,7 @@ class _Parser:
                 factors[:] = [("div", factors[0] if len(factors) == 1 else ("mul", tuple(factors)), self._signed())]
             elif self.token == ":" and factors[0][0] == "num":
                 return self._ratio(factors)
-            elif self._begins_factor():
+            elif self._begins_factor() and not self._union_letter(factors[-1]):
                 self._implicit(factors)
             else:
                 return factors[0] if len(factors) == 1 else ("mul", tuple(factors))
@@ -245,7 +245,7 @@ class _Parser:
         """Take the next factor of a product without a sign; behind a whole number a proper fraction makes a mixed number instead."""
         before, spaced = factors[-1], self.tokens[self.at][1]
         whole = before[0] == "num" and before[1].denominator == 1 and before[1] > 0 and self.tokens[self.at - 1][0].isdigit()
-        if self.token[0].isdigit() or self.token[0] == ".":
+        if (self.token[0].isdigit() or self.token[0] == ".") and self.tokens[self.at - 1][0] != ")":
             if not (whole and spaced and self.token.isdigit() and self.tokens[self.at + 1][0] == "/" and self.tokens[self.at + 2][0].isdigit()):
                 raise Unreadable("two numbers side by side")
             numerator, _, denominator = int(self.take()), self.take(), int(self.take())
@@ -339,6 +339,8 @@ class _Parser:
         if closing not in {")", "]", "["} or (opening == "(" and closing == "["):
             raise Unreadable(f"{opening} closed by {closing}")
         if node[0] != "list":
+            if node[0] == "matrix" and (opening, closing) in {("[", "]"), ("(", ")")}:
+                return node
             if (opening, closing) == ("[", "]"):
                 return ("bracket", (node,))
             if (opening, closing) != ("(", ")"):

@@ -21,7 +21,7 @@ from toolwright.checks._folding import branches, fold, symbols
 from toolwright.checks._grammar import Node, Unreadable, exact, parse
 from toolwright.checks._number_words import read_words
 from toolwright.checks._spelling import USD, respell
-from toolwright.checks._units import CURRENCIES, NO_UNIT, Unit, currency, read_unit
+from toolwright.checks._units import CURRENCIES, DEGREES, NO_UNIT, Unit, currency, read_unit
 
 MAX_LENGTH = 2_000
 """Longer answers that are no plain number are only compared as text."""
@@ -54,6 +54,8 @@ class Reading:
     """The value under the other reading of its commas."""
     is_compound: bool = False
     """The value was put together from several ("1 h 30 min"), in a unit the answer does not name."""
+    is_long: bool = False
+    """Too long to read: equal to the same text, undecided beside any other."""
     is_math: bool = False
     """It looks like mathematics, whether or not the grammar could read it."""
 
@@ -69,7 +71,7 @@ _EUROPEAN = re.compile(r"(?P<sign>-?)(?P<whole>[1-9]\d{0,2}(?:\.\d{3})+),(?P<par
 _TEXT_UNIT = re.compile(r"(?P<value>.*\S)\s*\\text\s*\{(?P<unit>[^{}]*)\}(?P<power>\s*\^\s*\{?\s*[23]\s*\}?)?", re.DOTALL)
 _WORD_UNIT = re.compile(r"(?P<value>(?:\\[A-Za-z]+|[^A-Za-z])*?[\d)}\]])(?P<gap>\s*-?)(?P<unit>[A-Za-z].*)", re.DOTALL)
 _PERCENT = re.compile(r"(?P<value>.*\S)\s*(?:%|\bper\s?cent\b|\bpct\b\.?|\\text\s*\{\s*(?:%|per\s?cent)\s*\})", re.DOTALL)
-_DEGREES = re.compile(r"(?P<value>.*\S)\s*(?:\^\{\\circ\}|\\text\s*\{\s*degrees?\s*\}|\bdegrees?\b|\bdeg\b)", re.DOTALL)
+_DEGREES = re.compile(r"(?P<value>.*\S)\s*(?:\\text\s*\{\s*degrees?\s*\}|\bdegrees?\b|\bdeg\b)", re.DOTALL)
 _JOINED = re.compile(r"\s*,?\s*(?:\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)\s*", re.IGNORECASE)
 _REPEATING = re.compile(r"(?P<start>\d*\.\d*?)(?:\\overline\s*\{\s*(?P<bar>\d+)\s*\}|\\bar\s*\{?\s*(?P<short>\d+)\s*\}?|\((?P<round>\d+)\))")
 _DOTS = re.compile(r"(?P<number>-?\d*\.(?P<digits>\d{3,}))\s*(?:\.\.\.|\\ldots)")
@@ -93,7 +95,7 @@ def read(answer: str) -> Reading:
     if (long := _long_number(answer)) is not None:
         return long
     if len(answer) > MAX_LENGTH:
-        return Reading(" ".join(answer.split()), words=_fold_words(answer))
+        return Reading(" ".join(answer.split()), words="", is_long=True)
     text = respell(answer)
     reading = Reading(text, words=_fold_words(text), is_math=_looks_like_math(text))
     reading = _read_choice(text, reading)
@@ -149,8 +151,11 @@ def _read_value(text: str, reading: Reading) -> Reading:
     if match := _PERCENT.fullmatch(text):
         text, percent = match["value"], True
     if (match := _DEGREES.fullmatch(text)) and not unit:
-        text, unit = match["value"], Unit(dimensions=(("angle", 1),))
-    node, other, text = _node(text)
+        text, unit = match["value"], DEGREES
+    if match := _CASES.fullmatch(text):
+        text = match[1].strip()
+    node, other, text, in_degrees = _node(text)
+    unit = DEGREES if in_degrees else unit
     scale = Fraction(1)
     if (node is None or symbols(node)) and not percent and (split := _split_unit(text, unit, only_known=node is not None)) is not None:
         node, other, scale, unit, text = split
@@ -189,24 +194,43 @@ def _take_currency(text: str) -> tuple[str, Unit]:
     return text, NO_UNIT
 
 
-def _node(text: str) -> tuple[Node | None, Node | None, str]:
-    """(folded value, its other reading, the text it was read from)."""
+def _node(text: str) -> tuple[Node | None, Node | None, str, bool]:
+    """(folded value, its other reading, the text it was read from, whether it was all in degrees)."""
     text = _repeating(text)
     if match := _EUROPEAN.fullmatch(text):
         text = f"{match['sign']}{match['whole'].replace('.', '')}.{match['part']}"
     joined = _merge_thousands(text)
     if _JOINED.search(joined):
         joined = _JOINED.sub(", ", joined).strip(", ")
+    joined = (
+        re.sub(r"(?<![\d.])\d{1,3}(?: \d{3})+", lambda m: m[0].replace(" ", ""), joined) if re.fullmatch(r"-?\d{1,3}(?: \d{3})+(?:\.\d+)?", joined) else joined
+    )
     try:
-        node = fold_all(parse(joined))
+        tree = parse(joined)
+        bare = _without_degrees(tree)
+        node = fold_all(tree if bare is None else bare)
     except (Unreadable, RecursionError, OverflowError):
-        return None, None, text
+        return None, None, text, False
     other = None
     if joined != text and re.fullmatch(r"[-\d,]+", text):
         other = _value_or_none(text)
     elif re.fullmatch(r"-?\d+,\d+", text):
         other = ("num", Fraction(text.replace(",", ".")))
-    return node, other, joined
+    return node, other, joined, bare is not None
+
+
+def _without_degrees(node: Node) -> Node | None:
+    """The node in degrees without their sign, where all of it is; None otherwise."""
+    if node[0] == "deg":
+        return tuple(node[1])
+    if node[0] in {"list", "set", "tuple"} or (node[0] == "mul" and node[1][0][0] == "num" and len(node[1]) == 2):
+        start = 1 if node[0] == "mul" else 0
+        parts = [_without_degrees(child) for child in node[1][start:]]
+        return None if not parts or any(part is None for part in parts) else (node[0], (*node[1][:start], *parts))
+    if node[0] == "rel" and set(node[1]) == {"="}:
+        last = _without_degrees(node[2][-1])
+        return None if last is None else ("rel", node[1], (*node[2][:-1], last))
+    return None
 
 
 def fold_all(node: Node) -> Node:
@@ -268,8 +292,8 @@ def _split_unit(text: str, unit: Unit, *, only_known: bool) -> tuple[Node, Node 
         found = read_unit(_CASES.sub(r" \1", phrase), in_text=in_text)
         if found is None or (unit and found[1] and found[1] != unit) or (only_known and (not found[1].known or symbols(_node(match["value"])[0]))):
             continue
-        node, other, read_from = _node(match["value"])
-        if node is not None:
+        node, other, read_from, in_degrees = _node(match["value"])
+        if node is not None and not in_degrees:
             return node, other, found[0], found[1] or unit, read_from
     return None if only_known else _compound(text)
 
@@ -307,7 +331,7 @@ def _shape(node: Node) -> tuple[Node, str]:
     operators, sides = node[1], node[2]
     if set(operators) <= {"=", "~"}:
         name = _name(sides[0])
-        if name and not symbols(sides[-1]) & set(name):
+        if name and name.partition("(")[0] not in symbols(sides[-1]):
             return sides[-1], name
         if len(sides) == 2 and _name(sides[1]) and not symbols(sides[0]):
             return sides[0], _name(sides[1])
@@ -320,8 +344,10 @@ def _shape(node: Node) -> tuple[Node, str]:
 def _name(node: Node) -> str:
     if node[0] == "sym":
         return str(node[1])
-    if node[0] == "mul" and len(node[1]) == 2 and all(part[0] == "sym" for part in node[1]) and {part[1] for part in node[1]} & {"f", "g", "h", "P", "p"}:
-        return "".join(sorted(part[1] for part in node[1]))
+    if node[0] == "mul" and len(node[1]) == 2 and all(part[0] == "sym" for part in node[1]):
+        letters = [part[1] for part in node[1]]
+        function = next((letter for letter in ("f", "g", "h", "P", "p") if letter in letters), "")
+        return f"{function}({letters[1 - letters.index(function)]})" if function else ""
     return ""
 
 
@@ -357,7 +383,7 @@ def _is_word(text: str) -> bool:
         if len(letters) == 2:
             return letters.lower() in _TWO_LETTER_WORDS or "\\text" in text
         if len(letters) == 3:
-            return "".join(sorted(letters)) != letters
+            return "".join(sorted(letters.lower())) != letters.lower()
         is_name = letters in {"sqrt", "infinity", "alpha", "beta", "theta", "lambda"}
         return (len(letters) > 3 and not is_name) or ("\\text" in text and len(letters) > 1)
     return bool(re.search(r"[A-Za-z]{3,}", plain)) and not re.search(r"\b(?:sin|cos|tan|log|ln|pi|sqrt|exp)\b", plain)

@@ -87,6 +87,7 @@ class Unit:
 
 
 NO_UNIT = Unit()
+DEGREES = Unit(dimensions=(("angle", 1),))
 
 
 def currency(name: str) -> Unit:
