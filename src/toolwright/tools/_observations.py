@@ -12,7 +12,10 @@ from toolwright.sandbox import Outcome, SandboxLimits, SandboxResult
 NOTHING_PRINTED = "(no output; use print(...) to see a result)"
 
 _TAGS = "code|interpreter|tool_call|tool_calls|tool_response|tools|answer|think|output|s|unk|pad|bos|eos|start_of_turn|end_of_turn|end_of_text"
-_SPECIAL = re.compile(rf"<(?=[|｜][^<>\s]{{1,60}}[|｜]>|/?(?:{_TAGS})>)|\[(?=/?INST\]|[A-Z]+_[A-Z_]*\])|<(?=</?SYS>>)", re.IGNORECASE)
+_SPECIAL = re.compile(
+    rf"<(?=[|｜][^<>\s]{{1,60}}[|｜]>|/?(?:{_TAGS})>)|\[(?=/?(?:INST|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|AVAILABLE_TOOLS|SYSTEM_PROMPT)\])|<(?=</?SYS>>)",
+    re.IGNORECASE,
+)
 _LINE = re.compile(r'File "<snippet[^>"]*>", line (\d+)')
 _SHOWN_LINE_CHARS = 80
 _SHOWN_ERROR_CHARS = 300
