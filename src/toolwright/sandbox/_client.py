@@ -266,14 +266,12 @@ class Sandbox:
             raise UsageError(_refusal(header["refused_level"], header["layers"]))
         texts = iter(blobs)
         stdout, stderr, value, error = (next(texts).decode() if kept else None for kept in header["kept"])
-        level = int(header["level"])
-        if level == 0 and not self._warned:
+        level, outcome = int(header["level"]), Outcome(header["outcome"])
+        if level == 0 and outcome is not Outcome.INFRA and not self._warned:
             self._warned = True
-            warnings.warn(
-                "snippets run without any isolation (sandbox level 0): they can read, change and send whatever this user can", RuntimeWarning, stacklevel=3
-            )
+            warnings.warn("sandbox level 0: snippets run without isolation and can read, change and send what this user can", RuntimeWarning, stacklevel=3)
         return SandboxResult(
-            outcome=Outcome(header["outcome"]),
+            outcome=outcome,
             stdout=stdout or "",
             stderr=stderr or "",
             value=value,

@@ -24,6 +24,8 @@ _LATE_S = 0.02
 _GRACE_S = 1.0
 _IDLE_CHECK_S = 1.0
 _SET_UP_S = 20.0
+FORK_S = 6.0
+"""A zygote that takes longer to fork is taken for wedged."""
 _FRAME_FACTOR, _FRAME_ROOM = 4, 256
 _DISK_CHECK_S = 0.25
 _DISK_FACTOR, _MOST_FILES = 4, 4096
@@ -72,7 +74,7 @@ class Child:
         self._scratch = scratch
         self._disk_checked = 0.0
         self.session = session
-        self.pidfd = -1
+        self.pidfd = self.pid = -1
         self.turn: Turn | None = None
         self.ready = False
         self.asked = time.monotonic()
@@ -111,11 +113,8 @@ class Child:
     def started(self, pidfd: int) -> None:
         """The zygote forked it."""
         self.pidfd = pidfd
-        with open(f"/proc/self/fdinfo/{pidfd}") as stream:
-            for line in stream:
-                if line.startswith("Pid:"):
-                    pid = int(line.split()[1])
-                    self._clock = (~pid << 3) | 2 if pid > 0 else None
+        self.pid = pid_of(pidfd)
+        self._clock = (~self.pid << 3) | 2 if self.pid > 0 else None
 
     def begin(self, turn: Turn) -> None:
         """Hand a turn to the child; its clocks start when the child has it and is ready."""
@@ -231,7 +230,7 @@ class Child:
     def next_check(self, now: float) -> float | None:
         """Seconds until a clock must be looked at; None for never."""
         if not self.ready:
-            return max(self.asked + _SET_UP_S - now, 0)
+            return max(self.asked + (_SET_UP_S if self.pidfd >= 0 else FORK_S) - now, 0)
         turn = self.turn
         if turn is None:
             return _IDLE_CHECK_S
@@ -360,6 +359,15 @@ def _verdict(turn: Turn, outcome: str, *, exit_code: int | None = None, number: 
         "truncated": cut,
         "texts": [turn.out.text(), turn.err.text(), value if outcome == "ok" else None, why or error],
     }
+
+
+def pid_of(pidfd: int) -> int:
+    """The process id, as this process sees it; -1 once the process is gone."""
+    with open(f"/proc/self/fdinfo/{pidfd}") as stream:
+        for line in stream:
+            if line.startswith("Pid:"):
+                return int(line.split()[1])
+    return -1
 
 
 def _overfull(folder: str, most_bytes: int) -> bool:

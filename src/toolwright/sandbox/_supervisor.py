@@ -6,6 +6,7 @@ out isolation itself (`_zygote`, `_child`) and the clocks and verdicts of one ch
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from toolwright.sandbox import _linux
-from toolwright.sandbox._running import CORES, Child, Limits, Turn
+from toolwright.sandbox._running import CORES, FORK_S, Child, Limits, Turn, pid_of
 from toolwright.sandbox._wire import MAX_SOURCE_BYTES, pack_message, split_message
 
 _ZYGOTE_LINK_FD = 3
@@ -72,6 +73,8 @@ class Supervisor:
         self._zygote_pid = 0
         self._zygote_pidfd = -1
         self._hello: dict[str, Any] | None = None
+        self._level = 0
+        """The last zygote's."""
         self._asked_at = 0.0
         self._deaths = 0
         self._last_words = ""
@@ -117,8 +120,10 @@ class Supervisor:
             idle_s = self._config["session_idle_s"]
             if child.session and child.turn is None and child.ready and connection.turn is None and now - child.idle_since > idle_s:
                 child.kill()
-        if self._hello is None and self._zygote is not None and now - self._asked_at > _START_S:
+        slow_start = self._hello is None and self._zygote is not None and now - self._asked_at > _START_S
+        if slow_start or any(child.pidfd < 0 and now - child.asked > FORK_S for child, _ in self._children.values()):
             self._kill_zygote()
+            self._bury_zygote()
 
     # ---- the caller's side ----
 
@@ -302,8 +307,7 @@ class Supervisor:
         connection.turn = None
         if connection in self._connections:
             reset, connection.was_reset = connection.was_reset, False
-            level = self._hello["level"] if self._hello is not None else 0
-            self._reply(connection, {**verdict, "level": level, "session_reset": reset})
+            self._reply(connection, {**verdict, "level": self._level, "session_reset": reset})
 
     def _fail(self, connection: Connection, why: str) -> None:
         self._finish(connection, {"outcome": "infra", "texts": ["", "", None, why]})
@@ -329,7 +333,10 @@ class Supervisor:
         self._watch(reader, self._overhear)
 
     def _overhear(self, mask: int) -> None:
-        data = os.read(self._stderr, 4096)
+        try:
+            data = os.read(self._stderr, 4096)
+        except BlockingIOError:
+            return
         self._last_words = (self._last_words + data.decode("utf-8", "replace"))[-2000:]
         if not data:
             self._unwatch(self._stderr)
@@ -347,7 +354,7 @@ class Supervisor:
         report = json.loads(data)
         if "hello" in report:
             self._zygote_pidfd = fds[0]
-            self._hello = report
+            self._hello, self._level = report, report["level"]
             for connection in [each for each in self._connections if each.wants_hello]:
                 self._answer_hello(connection)
         elif "started" in report:
@@ -369,6 +376,8 @@ class Supervisor:
             self._finish(connection, child.finish_turn())
         verdict = child.end(report["status"], report["cpu_s"])
         self._forget(child, connection)
+        if self._hello is not None and self._hello["level"] == 0:
+            self._kill_strays()
         if verdict is None:
             return
         if verdict["outcome"] == "infra":
@@ -450,6 +459,18 @@ class Supervisor:
 
             shutil.rmtree(folder, ignore_errors=True)
 
+    def _kill_strays(self) -> None:
+        """Kill what a snippet without seccomp forked and left; postponed while a fork of ours is not yet reported."""
+        if any(child.pidfd < 0 for child, _ in self._children.values()):
+            return
+        ours = {self._zygote_pid, pid_of(self._zygote_pidfd), *(child.pid for child, _ in self._children.values())}
+        for pid in _descendants(os.getpid()) - ours:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in _descendants(os.getpid()) - ours:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
     def _reap(self) -> None:
         """Bury orphans that came to us."""
         try:
@@ -472,6 +493,22 @@ def _kill(pidfd: int) -> None:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def _descendants(pid: int) -> set[int]:
+    parents: dict[int, int] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat") as stream:
+                    parents[int(name)] = int(stream.read().rpartition(")")[2].split()[1])
+            except OSError:
+                continue  # it ended meanwhile
+    found: set[int] = set()
+    front = {pid}
+    while front := {child for child, parent in parents.items() if parent in front} - found:
+        found |= front
+    return found
 
 
 def _memory_for_children() -> int:
