@@ -192,6 +192,8 @@ def test_the_problem_of_the_day() -> None:
     for problem in problems:
         assert split_of(problem.meta["template"]) == "test"
         assert len(problem.meta["steps"]) in (2, 3) and problem.meta["digits"] in (3, 4)
+        numbers = [int(n) for step in problem.meta["steps"] for n in re.findall(r"\d+", f"{step['expression']} {step['value']}")]
+        assert len(str(max(numbers))) >= problem.meta["digits"]
     assert {(len(p.meta["steps"]), p.meta["digits"]) for p in problems} == {(2, 3), (2, 4), (3, 3), (3, 4)}
 
 

@@ -231,6 +231,6 @@ mmlu_pro = Benchmark(
     _read_mmlu_pro,
     "MIT",
     _hub("TIGER-Lab/MMLU-Pro"),
-    notes="Some questions occur more than once, most of them with the same options in another order.",
+    notes="The file half_a.jsonl holds one half of the test set. Some questions occur twice, with the same options in another order or with others.",
 )
 BENCHMARKS = (gsm8k, svamp, asdiv, multiarith, addsub, singleeq, singleop, math500, aime2024, amc2023, mmlu_pro)

@@ -6,6 +6,7 @@ The drawing itself is in `wordproblems`. Test templates are the default, and onl
 from __future__ import annotations
 
 import datetime
+import re
 from dataclasses import asdict, fields, replace
 from typing import Any
 
@@ -57,8 +58,16 @@ def today(date: datetime.date | None = None) -> Problem:
     """
     day = (date or datetime.date.today()).isoformat()
     dial = _TODAY[derive_seed("today", day) % len(_TODAY)]
-    problem = generate("test", 0, dial, seed=derive_seed("today", day, "draw"))
+    seed = derive_seed("today", day, "draw")
+    # Some templates have only small numbers whatever the dial says; those are passed over.
+    drawn = (generate("test", index, dial, seed=seed) for index in range(1000))
+    problem = next(p for p in drawn if _largest(p) >= 10 ** (dial.digits - 1))
     return replace(problem, id=f"today-{day}")
+
+
+def _largest(problem: Problem) -> int:
+    """The largest number that is calculated with or comes out."""
+    return max(int(n) for step in problem.meta["steps"] for n in re.findall(r"\d+", f"{step['expression']} {step['value']}"))
 
 
 def _distinct(split: Split, count: int, dial: Dial, seed: int) -> tuple[Problem, ...]:
