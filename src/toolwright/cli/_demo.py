@@ -17,6 +17,7 @@ def demo(
     model: Model = None,
     dialect: DialectName = "text",
     n: Annotated[int, typer.Option("-n", help="How many candidates to draw.")] = 16,
+    show_all: Annotated[bool, typer.Option("--all", help="Show every distinct candidate.")] = False,
     as_json: Json = False,
 ) -> None:
     """Solve the problem of the day, drawn from templates that no embedded model was trained on."""
@@ -34,7 +35,7 @@ def demo(
         print_json({"question": problem.question, "gold": problem.gold, "right": right, **choice_to_json(choice, solver.engine.name)})
         return
     typer.echo(f"{problem.question}\n")
-    show_choice(choice)
+    show_choice(choice, most=None if show_all else 3)
     typer.echo(f"\nthe right answer is {problem.gold}: {solver.engine.name} was {'right' if right else 'wrong'}")
 
 

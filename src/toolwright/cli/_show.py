@@ -53,23 +53,24 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def show_choice(choice: Choice, *, verbose: bool = True) -> None:
-    """The answer, why it won, and every distinct candidate with what the tools said of it."""
+def show_choice(choice: Choice, *, most: int | None = 3) -> None:
+    """The answer, why it won, and the distinct candidates with what the tools said of them, at most so many of each kind (None: all)."""
     voters = sum(t.cluster is not None and t.cluster == _winner(choice) for t in choice.tried)
     refuted = sum(t.verdict.refuted for t in choice.tried)
     typer.echo(f"answer: {printable(choice.answer) if choice.answer is not None else '(none)'}")
     typer.echo(f"{len(choice.tried)} candidates, {refuted} refuted by tools; {voters} gave this answer ({choice.strategy})")
     if choice.fallback:
         typer.echo(f"note: {choice.fallback}")
-    if not verbose:
-        return
     for title, wanted in (("kept", False), ("refuted", True)):
-        for text, tried, count in _distinct([t for t in choice.tried if t.verdict.refuted is wanted]):
+        found = _distinct([t for t in choice.tried if t.verdict.refuted is wanted])
+        for text, tried, count in found[:most]:
             mark = MARKS["refuted"] if wanted else MARKS["right"] if tried.cluster == _winner(choice) else MARKS["open"]
             times = f" ×{count}" if count > 1 else ""
             typer.echo(f"\n{mark} {title}{times}: {printable(tried.answer or '(no answer)')}")
             typer.echo("\n".join(f"    {line}" for line in printable(text).strip().splitlines()))
             typer.echo(f"  → {printable(tried.verdict.reason)}")
+        if most is not None and len(found) > most:
+            typer.echo(f"\n  … and {len(found) - most} more {title} (--all shows them)")
     cost = choice.cost
     typer.echo(f"\n{cost.model_tokens} tokens written, {cost.prompt_tokens} read, {cost.tool_calls} tool calls, {cost.wall_s:.1f} s")
 

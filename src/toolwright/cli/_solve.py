@@ -44,6 +44,7 @@ def solve(
     seed: Seed = 0,
     store: Annotated[Path | None, typer.Option(help="A run folder: samples found there are not drawn again.")] = None,
     allow_degraded: AllowDegraded = False,
+    show_all: Annotated[bool, typer.Option("--all", help="Show every distinct candidate.")] = False,
     as_json: Json = False,
 ) -> None:
     """Answer a problem: draw N candidates, refute with tools, vote over equivalent answers."""
@@ -72,4 +73,4 @@ def solve(
     if as_json:
         print_json(choice_to_json(choice, solver.engine.name))
     else:
-        show_choice(choice)
+        show_choice(choice, most=None if show_all else 3)

@@ -1,7 +1,8 @@
 """What the embedded models are trained on, as an endless stream of examples: the position decides everything, so a run can go on from any of them.
 
-Parts: word problems from the project's own *train* templates, GSM8K's training split (MIT; with numbers redrawn half of the time), and plain arithmetic. Each in the
-text dialect and in the interpreter dialect. No test item and no test template occurs here; a part of GSM8K's training split is held out for validation.
+Parts: word problems from the project's own *train* templates, GSM8K's training split (MIT; with numbers redrawn half of the time), and plain arithmetic.
+Each in the text dialect and in the interpreter dialect. No test item and no test template occurs here; a part of GSM8K's training split is held out for
+validation.
 """
 
 from __future__ import annotations
@@ -180,4 +181,9 @@ def sample_texts(mixture: Mixture, data: Path, *, count: int, seed: int) -> Iter
 
 def describe(mixture: Mixture) -> dict[str, Any]:
     """What goes into the model card."""
-    return {"gsm8k_train": mixture.gsm8k, "arithmetic": mixture.arithmetic, "word_problems": round(1 - mixture.gsm8k - mixture.arithmetic, 3), "retool": mixture.retool}
+    return {
+        "gsm8k_train": mixture.gsm8k,
+        "arithmetic": mixture.arithmetic,
+        "word_problems": round(1 - mixture.gsm8k - mixture.arithmetic, 3),
+        "retool": mixture.retool,
+    }

@@ -70,7 +70,14 @@ def redraw(question: str, steps: tuple[WorkedStep, ...], rng: random.Random) -> 
     operands = [_number(o) for s in steps for o in NUMBER.findall(re.sub(r"n\d+", "", s.symbolic))]
     changed: dict[Fraction, int] = {}
     for value in values:
-        if value in operands and values.count(value) == 1 and value is not None and value.denominator == 1 and 3 <= value <= 5000 and value not in (s.value for s in steps):
+        if (
+            value in operands
+            and values.count(value) == 1
+            and value is not None
+            and value.denominator == 1
+            and 3 <= value <= 5000
+            and value not in (s.value for s in steps)
+        ):
             changed[value] = max(2, round(float(value) * rng.uniform(0.5, 1.8)))
     if not changed:
         return None

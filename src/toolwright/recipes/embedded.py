@@ -1,6 +1,7 @@
 """The embedded models pico and nano: their tokenizer, their sizes, their training, and how a trained one becomes package data.
 
-They are ordinary Llama models that `AutoModelForCausalLM` loads. Everything that decides them stands in `embedded.toml`; what they learned from is `_mixture.py`.
+They are ordinary Llama models that `AutoModelForCausalLM` loads. Everything that decides them stands in `embedded.toml`; what they learn from is in
+`_mixture.py`.
 """
 
 from __future__ import annotations
@@ -143,10 +144,15 @@ def export(name: str, folder: Path, target: Path | None = None) -> dict[str, Any
         raise UsageError(f"no checkpoint at {checkpoint}; train with: toolwright train embedded {name} --folder {folder}")
     import torch
 
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     model = LlamaForCausalLM.from_pretrained(checkpoint, dtype=torch.bfloat16)
     shutil.rmtree(target, ignore_errors=True)
     model.save_pretrained(target)
     AutoTokenizer.from_pretrained(_tokenizer_folder()).save_pretrained(target)
+    for path in target.iterdir():
+        path.chmod(0o644)
     run = json.loads((checkpoint / "run.json").read_text())
     facts = {
         "name": name,

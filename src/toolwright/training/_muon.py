@@ -1,8 +1,8 @@
 """Muon for many small matrices: those of one shape are orthogonalised together.
 
-`torch.optim.Muon` works matrix by matrix; for a model of a million parameters that is hundreds of tiny products a step, which cost more than the model's own backward
-pass (LOG.md). The mathematics is the same: Nesterov momentum, five quintic Newton–Schulz iterations, decoupled weight decay, and a scale that makes the update's size
-that of Adam.
+`torch.optim.Muon` works matrix by matrix; for a model of a million parameters that is hundreds of tiny products a step, which cost more than the model's own
+backward pass (LOG.md). The mathematics is the same: Nesterov momentum, five quintic Newton–Schulz iterations, decoupled weight decay, and a scale that makes
+the update's size that of Adam.
 
 Source: Jordan et al. 2024, *Muon*; the scale is that of Moonlight (Liu et al. 2025).
 """
@@ -17,13 +17,13 @@ import torch
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
-class StackedMuon(torch.optim.Optimizer):
+class StackedMuon(torch.optim.Optimizer):  # type: ignore[misc]  # torch is not followed by the type checker
     """Muon over 2-D parameters, stacked by shape."""
 
     def __init__(self, matrices: Iterable[Any], *, lr: float, weight_decay: float = 0.0, momentum: float = 0.95) -> None:
         super().__init__(list(matrices), {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, closure: None = None) -> None:
         """One update of every matrix that has a gradient."""
         for group in self.param_groups:

@@ -14,7 +14,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -74,7 +74,7 @@ class CurvePoint:
 def pretrain(
     model: Any,
     stream: Callable[[int], Iterator[Example]],
-    validation: dict[str, Sequence[Example]],
+    validation: Mapping[str, Sequence[Example]],
     settings: PretrainSettings,
     folder: Path,
     *,
@@ -162,7 +162,7 @@ class _Run:
         self.steps += 1
         self._progress()
 
-    def validate(self, validation: dict[str, Sequence[Example]]) -> None:
+    def validate(self, validation: Mapping[str, Sequence[Example]]) -> None:
         results = {
             name: validate(self.model, examples, batch_tokens=self.settings.batch_tokens, bf16=self.settings.bf16) for name, examples in validation.items()
         }
