@@ -103,7 +103,7 @@ def test_killed_zygote_is_replaced_and_the_snippet_run_again(sandbox: Sandbox) -
     thread.join()
     assert (result.outcome, result.stdout) == (Outcome.OK, "done\n")
     assert supervisor_of(sandbox) == supervisor
-    assert not set(below(supervisor)) & set(family)
+    assert wait_until_gone(family) == []
 
 
 def test_zygote_killed_again_and_again_is_infra_and_nothing_else(sandbox: Sandbox) -> None:

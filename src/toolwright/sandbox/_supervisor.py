@@ -70,8 +70,7 @@ class Supervisor:
         self._connections: set[Connection] = set()
         self._children: dict[int, tuple[Child, Connection]] = {}
         self._zygote: socket.socket | None = None
-        self._zygote_pid = 0
-        self._zygote_pidfd = -1
+        self._launcher = self._zygote_pidfd = -1
         self._hello: dict[str, Any] | None = None
         self._level = 0
         """The last zygote's."""
@@ -325,7 +324,7 @@ class Supervisor:
             (os.POSIX_SPAWN_DUP2, theirs.fileno(), _ZYGOTE_LINK_FD),
         ]
         self._asked_at = time.monotonic()
-        self._zygote_pid = os.posix_spawn(command[0], command, self._config["environment"], file_actions=actions, setsid=True)
+        self._launcher = os.pidfd_open(os.posix_spawn(command[0], command, self._config["environment"], file_actions=actions, setsid=True))
         theirs.close()
         os.close(writer)
         self._zygote, self._stderr = ours, reader
@@ -376,6 +375,7 @@ class Supervisor:
             self._finish(connection, child.finish_turn())
         verdict = child.end(report["status"], report["cpu_s"])
         self._forget(child, connection)
+        self._reap()
         if self._hello is not None and self._hello["level"] == 0:
             self._kill_strays()
         if verdict is None:
@@ -410,20 +410,17 @@ class Supervisor:
             self._queue.appendleft(connection)
 
     def _kill_zygote(self) -> None:
-        for pidfd in [self._zygote_pidfd, *(child.pidfd for child, _ in self._children.values())]:
+        for pidfd in [self._launcher, self._zygote_pidfd, *(child.pidfd for child, _ in self._children.values())]:
             if pidfd >= 0:
                 _kill(pidfd)
-        if self._zygote_pid:
-            os.kill(self._zygote_pid, signal.SIGKILL)
 
     def _bury_zygote(self) -> None:
         """The zygote is gone: its children with it; what they ran is run again by the next one."""
         self._kill_zygote()
         if self._stderr in self._select.get_map():
             self._overhear(0)
-        os.waitpid(self._zygote_pid, 0)
-        self._zygote_pid = 0
-        for fd in (self._stderr, self._zygote_pidfd):
+        self._await_launcher()
+        for fd in (self._stderr, self._zygote_pidfd, self._launcher):
             if fd >= 0:
                 self._unwatch(fd)
                 os.close(fd)
@@ -431,7 +428,8 @@ class Supervisor:
             self._unwatch(self._zygote.fileno())
             self._zygote.close()
         self._remove_scratch()
-        self._stderr, self._zygote_pidfd, self._zygote, was_up, self._hello = -1, -1, None, self._hello is not None, None
+        self._stderr = self._zygote_pidfd = self._launcher = -1
+        self._zygote, was_up, self._hello = None, self._hello is not None, None
         children, self._children = list(self._children.values()), {}
         for child, connection in children:
             child.turn = None
@@ -463,13 +461,11 @@ class Supervisor:
         """Kill what a snippet without seccomp forked and left; postponed while a fork of ours is not yet reported."""
         if any(child.pidfd < 0 for child, _ in self._children.values()):
             return
-        ours = {self._zygote_pid, pid_of(self._zygote_pidfd), *(child.pid for child, _ in self._children.values())}
+        ours = {pid_of(self._launcher), pid_of(self._zygote_pidfd), *(child.pid for child, _ in self._children.values())}
         for pid in _descendants(os.getpid()) - ours:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for pid in _descendants(os.getpid()) - ours:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
+        self._reap()
 
     def _reap(self) -> None:
         """Bury orphans that came to us."""
@@ -483,9 +479,13 @@ class Supervisor:
         """Take everything down."""
         self._open = False
         self._kill_zygote()
-        if self._zygote_pid:
-            os.waitpid(self._zygote_pid, 0)
+        self._await_launcher()
         self._remove_scratch()
+
+    def _await_launcher(self) -> None:
+        if self._launcher >= 0:
+            with contextlib.suppress(ChildProcessError):  # it may have been reaped with the orphans
+                os.waitid(os.P_PIDFD, self._launcher, os.WEXITED)
 
 
 def _kill(pidfd: int) -> None:
