@@ -11,7 +11,7 @@ import os
 import tempfile
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -25,7 +25,8 @@ T = TypeVar("T")
 
 def to_json(value: Any) -> dict[str, Any]:
     """The JSON form of one of our dataclasses."""
-    return asdict(value)
+    kind: Any = type(value)
+    return {name: _plain(getattr(value, name)) for name in _names(kind)}
 
 
 def from_json(kind: type[T], data: Mapping[str, Any]) -> T:
@@ -46,8 +47,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """
     if not path.is_file():
         raise UsageError(f"no file at {path}")
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as stream:
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as stream:
         number = 0
         while True:
             number += 1
@@ -105,6 +105,26 @@ def write_text(path: Path, text: str) -> None:
 
 
 @cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind))
+
+
+def _plain(value: Any) -> Any:
+    """`dataclasses.asdict` without its copies: an episode holds thousands of token ids, and samples are stored while others wait."""
+    kind = type(value)
+    if kind in _LEAVES:
+        return value
+    if kind is tuple or kind is list:
+        return value if all(type(item) in _LEAVES for item in value) else [_plain(item) for item in value]
+    if kind is dict:
+        return {key: _plain(item) for key, item in value.items()}
+    return to_json(value) if is_dataclass(value) else value
+
+
+_LEAVES = frozenset({int, float, str, bool, type(None)})
+
+
+@cache
 def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
@@ -118,6 +138,8 @@ def _build(kind: Any, value: Any) -> Any:
         return _build(inner, value)
     if origin is tuple:
         inner = get_args(kind)[0]
+        if inner in _LEAVES and all(type(item) is inner for item in value):
+            return tuple(value)
         return tuple(_build(inner, item) for item in value)
     if isinstance(kind, type) and is_dataclass(kind):
         known = {f.name for f in fields(kind)}

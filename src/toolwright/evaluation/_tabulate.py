@@ -124,7 +124,7 @@ def _subsets(pool: SamplePool, strategy: Strategy, n: int, seed: int, subsets: i
 
 async def _choice(pool: SamplePool, strategy: Strategy, subset: list[Candidate], seed: int) -> Choice:
     if isinstance(strategy, ParallelStrategy):
-        return strategy.choose(pool.problem, subset, seed=seed)
+        return strategy.choose(pool.problem, subset, seed=seed, keep_tried=False)
     verifiers = _replayed(pool)
     attempt = recorded_attempt(replace(c.episode, index=i) for i, c in enumerate(subset))
     # The recorded verdicts stand under the samples' own numbers; a strategy counts from 0.

@@ -177,8 +177,15 @@ class _Drawing:
 
 def total_cost(candidates: Sequence[Candidate], *, judged: bool) -> Cost:
     """What the candidates cost; with `judged`, their verdicts too, those of equal texts once."""
-    judging = {c.text_key: c.verdict.cost for c in candidates} if judged else {}
-    return sum((c.episode.cost for c in candidates), sum(judging.values(), Cost()))
+    costs = [c.episode.cost for c in candidates]
+    if judged:
+        costs += {c.text_key: c.verdict.cost for c in candidates}.values()
+    return Cost(
+        sum(cost.prompt_tokens for cost in costs),
+        sum(cost.model_tokens for cost in costs),
+        sum(cost.tool_calls for cost in costs),
+        sum(cost.wall_s for cost in costs),
+    )
 
 
 def _check(budget: Budget) -> None:

@@ -56,30 +56,38 @@ class ParallelStrategy:
         told = " ".join(filter(None, (got.cut, choice.fallback))) or None
         return replace(choice, fallback=told, cost=replace(choice.cost, wall_s=got.wall_s))
 
-    def choose(self, problem: Problem, candidates: Sequence[Candidate], *, seed: int = 0) -> Choice:
-        """The choice among clustered candidates that were drawn already, in draw order; its cost's `wall_s` is their sum."""
+    def choose(self, problem: Problem, candidates: Sequence[Candidate], *, seed: int = 0, keep_tried: bool = True) -> Choice:
+        """The choice among clustered candidates that were drawn already, in draw order; its cost's `wall_s` is their sum.
+
+        Without `keep_tried` the choice's `tried` stays empty: for choosing thousands of times.
+        """
         candidates = candidates[: self.samples]
         usable = [c for c in candidates if c.usable]
         if not usable:
             faults = list(dict.fromkeys(c.episode.fault or c.episode.stop.value for c in candidates))
             raise NoUsableEpisode(f"all {len(candidates)} episodes of problem {problem.id} ended in a fault: {'; '.join(faults[:3])}")
         picked = self.pick(usable)
-        rewards = iter(picked.rewards)
-        order: dict[int, int] = {}
-        tried = tuple(
-            Tried(
-                episode=c.episode,
-                answer=c.answer,
-                verdict=c.verdict,
-                reward=next(rewards) if c.usable else 0.0,
-                cluster=None if c.cluster is None or not c.votes else order.setdefault(c.cluster, len(order)),
-            )
-            for c in candidates
-        )
         fallback = picked.fallback
         if picked.answer is None and fallback is None:
             fallback = "No candidate gave an answer."
+        tried = _tried(candidates, picked.rewards) if keep_tried else ()
         return Choice(problem.id, picked.answer, tried, self.name, fallback, total_cost(candidates, judged=self.asks_verifiers), seed)
+
+
+def _tried(candidates: Sequence[Candidate], rewards: Sequence[float]) -> tuple[Tried, ...]:
+    """All candidates, unusable ones with reward 0, clusters numbered in the order they appear."""
+    left = iter(rewards)
+    order: dict[int, int] = {}
+    return tuple(
+        Tried(
+            episode=c.episode,
+            answer=c.answer,
+            verdict=c.verdict,
+            reward=next(left) if c.usable else 0.0,
+            cluster=None if c.cluster is None or not c.votes else order.setdefault(c.cluster, len(order)),
+        )
+        for c in candidates
+    )
 
 
 def vote(candidates: Sequence[Candidate], weights: Sequence[float]) -> str | None:
