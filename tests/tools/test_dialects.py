@@ -160,6 +160,7 @@ def test_other_blocks_are_no_calls(text: str) -> None:
 
 def test_markdown_block_that_is_open_waits() -> None:
     assert MARKDOWN.find_call("```python\nprint('''\n```\n", ended=False) is None
+    assert code_of(MARKDOWN, "```python\nprint('''a)\n```\nSo it is 5.") == "print('''a)"
     found = MARKDOWN.find_call("```python\nprint(1)")
     assert isinstance(found, Call)
     assert found.missing == "\n```\n"

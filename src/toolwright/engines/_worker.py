@@ -329,13 +329,13 @@ class DecodeLoop:
             if find_stop(text_after(self._decode, lead, new[-row.window :]), stops):
                 text = text_after(self._decode, prompt, new)
                 if found := find_stop(text, stops):
-                    return self._completion(row, text[: found[0]], FinishReason.STOP, found[1])
+                    return self._completion(row, text[: found[0]], FinishReason.STOP, found[1], text[found[0] :])
         if len(row.ids) < row.limit:
             return None
         reason = FinishReason.LENGTH if len(new) >= row.job.params.max_new_tokens else FinishReason.CONTEXT
         return self._completion(row, text_after(self._decode, prompt, new), reason)
 
-    def _completion(self, row: Row, text: str, finish: FinishReason, stop: str | None = None) -> Completion:
+    def _completion(self, row: Row, text: str, finish: FinishReason, stop: str | None = None, surplus: str = "") -> Completion:
         ids = tuple(row.ids[len(row.job.ids) :])
         return Completion(
             text=text if finish is FinishReason.STOP else whole_characters(text),
@@ -345,5 +345,6 @@ class DecodeLoop:
             prompt_tokens=len(row.job.ids),
             model_tokens=len(ids),
             stop=stop,
+            surplus=surplus,
             prompt_token_ids=row.job.ids,
         )

@@ -192,6 +192,8 @@ class Completion:
     """The stop string that matched; it is the end of `text`."""
     prompt_token_ids: tuple[int, ...] | None = None
     """The ids of messages and spans as they were fed, where the engine knows them."""
+    surplus: str = ""
+    """What the last of `token_ids` holds beyond the stop string, such as the line break in ``>\\n``; not in `text`, but read by the model when it goes on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,9 @@ class Transcript:
         text = completion.text
         if completion.stop and not text.endswith(completion.stop):
             text += completion.stop
+        if completion.surplus.isspace():
+            # It is in the ids, so the tool span behind it must not begin with the same line break once more.
+            text += completion.surplus
         if not text and not completion.token_ids:
             return
         heard = Span(Provenance.MODEL, text, completion.token_ids, completion.logps)

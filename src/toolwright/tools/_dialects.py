@@ -153,7 +153,8 @@ class RetoolDialect:
         return Call("python", text[start:end], end + len(_CLOSE))
 
     def render_result(self, result: ToolResult, *, after: str = "") -> str:
-        return f"\n<interpreter>\n{neutralise(result.text)}\n</interpreter>\n\n"
+        lead = "" if after.endswith("\n") else "\n"
+        return f"{lead}<interpreter>\n{neutralise(result.text)}\n</interpreter>\n\n"
 
     def result_message(self, result: ToolResult) -> Message:
         return Message("user", self.render_result(result).strip())
@@ -186,15 +187,13 @@ class MarkdownDialect:
         )
 
     def find_call(self, text: str, *, ended: bool = True) -> Call | MalformedCall | None:
-        opened: re.Match[str] | None = None
-        for fence in _FENCE.finditer(text):
-            if opened is None:
-                opened = fence
-            elif not fence["tag"] and len(fence["fence"]) >= len(opened["fence"]) and not _in_long_string(text[opened.end() : fence.start()]):
-                if opened["tag"].lower() in _PYTHON_TAGS:
-                    return Call("python", text[opened.end() + 1 : fence.start()], min(fence.end() + 1, len(text)))
-                opened = None
-        if not ended or opened is None or opened["tag"].lower() not in _PYTHON_TAGS or not text[opened.end() :].strip():
+        closed, opened = _python_block(text, heed_strings=True)
+        if closed is None and ended and opened is not None:
+            # A long string that is never closed is the program's own error.
+            closed, opened = _python_block(text, heed_strings=False)
+        if closed is not None:
+            return closed
+        if not ended or opened is None or not text[opened.end() :].strip():
             return None
         return Call("python", text[opened.end() + 1 :], len(text), missing=("" if text.endswith("\n") else "\n") + opened["fence"] + "\n")
 
@@ -206,6 +205,21 @@ class MarkdownDialect:
 
     def _block(self, result: ToolResult) -> str:
         return f"```output\n{neutralise(result.text).replace('```', '` ` `')}\n```"
+
+
+def _python_block(text: str, *, heed_strings: bool) -> tuple[Call | None, re.Match[str] | None]:
+    """The call of the first python block that is closed, and the fence of a python block that is still open."""
+    opened: re.Match[str] | None = None
+    for fence in _FENCE.finditer(text):
+        if opened is None:
+            opened = fence
+            continue
+        if fence["tag"] or len(fence["fence"]) < len(opened["fence"]) or (heed_strings and _in_long_string(text[opened.end() : fence.start()])):
+            continue
+        if opened["tag"].lower() in _PYTHON_TAGS:
+            return Call("python", text[opened.end() + 1 : fence.start()], min(fence.end() + 1, len(text))), None
+        opened = None
+    return None, opened if opened is not None and opened["tag"].lower() in _PYTHON_TAGS else None
 
 
 def _described(tools: Sequence[Tool]) -> str:
