@@ -61,18 +61,23 @@ _LETTER = re.compile(
     r"(?:(?:option|choice|answer|letter)\s+)?(?:\(\s*(?P<round>[A-Za-z])\s*\)|\[(?P<square>[A-Za-z])\]|(?P<bare>[A-Z])(?=$|\s*[.):,;]|\s*[-–—]\s|\s+(?:because|since|as)\b))",
     re.IGNORECASE,
 )
+_OPTION_A = re.compile(r"^\s*A\s*[:.)].*\n(?=\s*B\s*[:.)])", re.MULTILINE)
+"""A line that lists the first option, with the second below it; it must not be taken for "A: …", an answer."""
 _LONE_LETTERS = re.compile(r"\(([A-Z])\)|\b(?:option|choice)\s+\(?([A-Z])\b|(?:^|\n)\s*\**([A-Z])\**\s*[.):]?\s*(?=\n|$)")
 
 
 def extract_answer(text: str, *, choices: Sequence[str] = ()) -> str | None:
     r"""The final answer of a model's own text, cleaned; None when there is none.
 
-    With `choices` (the options in the order of the letters A, B, …) the answer is the letter. Cleaning takes away math delimiters, trailing punctuation,
-    currency signs, thousands separators and units around what is plainly one number, and the words around the number of a sentence ("Sally has 9 books");
-    anything else stays as written ("x=5", ``\frac{1}{2}``, "3 and 5").
+    With `choices` (the options in the order of the letters A, B, …) the answer is the letter. What follows ``</think>`` comes before what precedes it.
+    Cleaning takes away math delimiters, trailing punctuation, currency signs, thousands separators and units around what is plainly one number, and the words
+    around the number of a sentence ("Sally has 9 books"); anything else stays as written ("x=5", ``\frac{1}{2}``, "3 and 5").
     """
+    thought, closed, said = text.rpartition("</think>")
+    if closed:
+        return extract_answer(said, choices=choices) or extract_answer(thought, choices=choices)
     if choices:
-        return _extract_choice(text, choices)
+        return _extract_choice(_OPTION_A.sub("", text), choices)
     for find in _MARKS:
         for found in find(text):
             if cleaned := _clean(found):

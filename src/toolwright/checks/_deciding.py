@@ -16,15 +16,17 @@ from fractions import Fraction
 from functools import partial
 from typing import Protocol
 
-from toolwright.checks._folding import MINUS_ONE, fits, fold
+from toolwright.checks._folding import MINUS_ONE, fits, fold, symbols
 from toolwright.checks._grammar import Node
 from toolwright.checks._readings import Reading
 from toolwright.checks._units import Unit
 
 _SURE_DIGITS = 6
 _NOISE_DIGITS = 15
-_COUNTING = frozenset(re.findall(r"\w+", "pair couple decade century fortnight score gross set bag box pack group team bunch row case"))
+_COUNTING = frozenset(re.findall(r"\w+", "pair couple decade century fortnight score gross set bag box pack group team bunch row case celsius fahrenheit"))
 _HALF: Node = ("num", Fraction(1, 2))
+_NOTHING = frozenset({"none", "nothing", "undefined", "dne", "no solution", "no real solution", "impossible", "never", "not defined"})
+_ROMAN = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 _CLOCK = re.compile(r"[\d:]+ ?[ap]m")
 _SCALARS = frozenset({"num", "sym", "const", "add", "mul", "pow", "fn"})
 _SETS = frozenset({"interval", "union", "minus", "intersection", "set", "tuple", "bracket", "const"})
@@ -105,6 +107,10 @@ def decide(a: Reading, b: Reading, judge: Judge) -> bool | None:
     if a.node is None or b.node is None:
         return _words(a, b, judge)
     result = _quantities(a, b, judge)
+    if result and _node(a)[0] == "ratio" and any(re.fullmatch(r"\d{1,2}:\d\d", reading.text) for reading in (a, b)):
+        return None
+    if result is False and (_roman(a) == _node(b) or _roman(b) == _node(a)):
+        return None
     if result is False and (_other_reading(a, b, judge) or _differ_in_case(a, b)):
         return None
     return result
@@ -128,7 +134,7 @@ def _words(a: Reading, b: Reading, judge: Judge) -> bool | None:
     if any(reading.is_math for reading in unread):
         return judge.unreadable(a, b)
     value = b if a.node is None else a
-    if value.letter or value.node == ("set", ()):
+    if value.letter or value.node == ("set", ()) or unread[0].words in _NOTHING or sorted(value.words.split()) == sorted(unread[0].words.split()):
         return None
     numbers = re.findall(r"\d+(?:\.\d+)?", unread[0].words)
     if any(value.node == ("num", Fraction(number)) for number in numbers if len(number) < 300):
@@ -141,6 +147,11 @@ def _prose(a: str, b: str) -> bool | None:
         return True
     if _CLOCK.fullmatch(a) and _CLOCK.fullmatch(b):
         return False
+    if a in _NOTHING and b in _NOTHING:
+        return None
+    parts = [sorted(part for part in re.split(r"\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*", text) if part) for text in (a, b)]
+    if len(parts[0]) > 1 and parts[0] == parts[1]:
+        return True
     first, second = (frozenset(re.findall(r"\w+", text)) - {"the", "a", "an", "of"} for text in (a, b))
     if first and first == second and len(first) == 1:
         return True
@@ -158,6 +169,8 @@ def _quantities(a: Reading, b: Reading, judge: Judge) -> bool | None:
         return judge.relation(_equation(a), _node(b))
     if b.name and _node(a)[0] == "rel":
         return judge.relation(_node(a), _equation(b))
+    if a.name and b.name and a.name != b.name and symbols(_node(a)) and symbols(_node(b)) and "(" not in a.name + b.name:
+        return judge.relation(_equation(a), _equation(b))
     same = _with_units(a, b, judge)
     if same and a.name and b.name and a.name != b.name:
         return None if "(" in a.name + b.name else False
@@ -171,7 +184,7 @@ def _equation(named: Reading) -> Node:
 
 def _percent(percent: Reading, plain: Reading, judge: Judge) -> bool | None:
     """10% is 0.1; beside "10" it depends on what was asked."""
-    if _values(_node(percent), _node(plain), judge):
+    if _numbers(percent, plain, judge):
         return True if not plain.unit else None
     return None if _values(_times(_node(percent), Fraction(100)), _node(plain), judge) is not False else False
 
@@ -272,7 +285,7 @@ def _values(a: Node, b: Node, judge: Judge) -> bool | None:
         a, b = b, a
     if kinds <= {"interval", "tuple", "bracket"} and "interval" in kinds:
         return _alike(_as_interval(a), _as_interval(b), judge)
-    if kinds <= _SETS and kinds & {"interval", "union", "minus", "intersection"}:
+    if kinds <= _SETS and kinds & {"interval", "union", "minus", "intersection", "const"}:
         return judge.sets(a, b)
     if kinds <= {"tuple", "bracket", "list", "set", "matrix"}:
         return _arranged(a, b, judge)
@@ -296,6 +309,8 @@ def _alike(a: Node, b: Node, judge: Judge) -> bool | None:
         if len(a[1]) != len(b[1]):
             return False
         return _ordered([_over(part, a[1][0]) for part in a[1]], [_over(part, b[1][0]) for part in b[1]], judge)
+    if kind == "const":
+        return False
     if kind == "base":
         if a[2] == b[2]:
             return bool(a[1].lstrip("0") == b[1].lstrip("0"))
@@ -315,12 +330,17 @@ def _beside_scalar(node: Node, scalar: Node, judge: Judge) -> bool | None:
 
 def _arranged(a: Node, b: Node, judge: Judge) -> bool | None:
     """Two arrangements of different kinds: never equal for sure, unless a bracketed list of three or more meets a bare one."""
-    first, second = (sum(node[1], ()) if node[0] == "matrix" else node[1] for node in (a, b))
+    first, second = ([_unnamed(child) for child in (sum(node[1], ()) if node[0] == "matrix" else node[1])] for node in (a, b))
     if {a[0], b[0]} == {"bracket", "tuple"} and len(first) == len(second) == 2:
         return False
     if {a[0], b[0]} == {"bracket", "list"} and len(first) != 2 and _ordered(first, second, judge):
         return True
     return None if _unordered(first, second, judge, is_list=False) is not False else False
+
+
+def _unnamed(node: Node) -> Node:
+    """The value of "name = value"."""
+    return node[2][1] if node[0] == "rel" and node[1] == ("=",) and node[2][0][0] == "sym" else node
 
 
 def _ordered(first: Sequence[Node], second: Sequence[Node], judge: Judge) -> bool | None:
@@ -374,6 +394,14 @@ def _other_reading(a: Reading, b: Reading, judge: Judge) -> bool:
 
 def _differ_in_case(a: Reading, b: Reading) -> bool:
     return a.node != b.node and _lowered(a.node) == _lowered(b.node)
+
+
+def _roman(reading: Reading) -> Node | None:
+    """The number that capital letters may stand for."""
+    if not reading.text or not _ROMAN.fullmatch(reading.text):
+        return None
+    values = [{"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}[letter] for letter in reading.text]
+    return ("num", Fraction(sum(-x if x < y else x for x, y in zip(values, [*values[1:], 0], strict=True))))
 
 
 def _lowered(node: object) -> object:

@@ -24,7 +24,10 @@ _EXACT = ExactJudge()
 
 
 class Equivalence:
-    """Decides about pairs of answers. Safe to use from many threads; a call waits for a worker at most `deadline_s` (and once for it to start).
+    """Decides about pairs of answers. Safe to use from many threads.
+
+    A pair that takes a worker more than `deadline_s` seconds of processor time is undecided; by the clock that is at most five times as long on a busy machine
+    (and once the time a worker needs to start).
 
     A context manager; without one, its workers end with the object or the program.
     """

@@ -146,7 +146,7 @@ class _Parser:
         """One relation, or a bare list of several."""
         found = [self.relation()]
         while self.accept(",", ";"):
-            if self.token in closers:
+            if self.token in closers and self.token != "[":
                 break
             found.append(self.relation())
         return found[0] if len(found) == 1 else ("list", tuple(found))

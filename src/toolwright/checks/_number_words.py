@@ -12,6 +12,7 @@ _SMALL = re.findall(
 _TENS = re.findall(r"\w+", "twenty thirty forty fifty sixty seventy eighty ninety")
 _VALUES = {**{word: value for value, word in enumerate(_SMALL)}, **{word: 10 * value for value, word in enumerate(_TENS, start=2)}}
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_SCALES_ALONE = {"hundred": 100, "dozen": 12, **_SCALES}
 _PARTS = {
     "half": 2,
     "halves": 2,
@@ -38,6 +39,8 @@ def read_words(words: str) -> Fraction | None:
         return None if value is None else -value
     if parts == ["half"]:
         return Fraction(1, 2)
+    if len(parts) == 1 and parts[0] in _SCALES_ALONE:
+        return Fraction(_SCALES_ALONE[parts[0]])
     singular = parts[-1] if parts[-1] in _PARTS else parts[-1].removesuffix("s")
     if len(parts) > 1 and singular in _PARTS:
         count = 1 if parts[:-1] in (["a"], ["an"]) else _whole(parts[:-1])

@@ -79,7 +79,16 @@ _DECIMAL = re.compile(r"[-+]?\s*(?P<whole>\d*)\.?(?P<part>\d*)")
 _CASES = re.compile(r"\\text\s*\{([^{}]*)\}")
 _COMPOUND = "compound"
 _CLOCK = re.compile(r"\d\s*[ap]\.?m\b", re.IGNORECASE)
-_TWO_LETTER_WORDS = frozenset(re.findall(r"\w+", "no on up to by in of is it at or am pm an as be do go he if me my so us we ok hi ab"))
+_TWO_LETTER_WORDS = frozenset(re.findall(r"\w+", "no on up to by in of is it at or am pm an as be do go he if me my so us we ok hi"))
+_NAMED_SETS: dict[str, Node] = {
+    **dict.fromkeys(("all real numbers", "all reals", "real numbers", "reals", "set of all real numbers", "set of real numbers"), ("const", "R")),
+    **dict.fromkeys(("all integers", "integers", "set of all integers", "set of integers"), ("const", "Z")),
+    "empty set": ("set", ()),
+}
+_TEMPERATURE = re.compile(r"(?P<value>.*\S)\s*\^\{\\circ\}\s*(?:\\text\s*\{)?\s*(?P<scale>[CF])\s*\}?", re.DOTALL)
+_ORDINAL = re.compile(r"(?P<value>\d+)\s*(?:st|nd|rd|th|\^\{(?:st|nd|rd|th)\}|\^\{?\\text\{(?:st|nd|rd|th)\}\}?)")
+_SET_BUILDER = re.compile(r"\\\{\s*(?P<name>[a-zA-Z])\s*(?:\\in\s*\\mathbb\s*\{?\s*R\s*\}?\s*)?(?:\||:|\\mid|\\vert)\s*(?P<condition>.*)\\\}", re.DOTALL)
+_TIMES = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|\*\*))")
 _SYNONYMS = {
     "true": "yes",
     "false": "no",
@@ -104,6 +113,8 @@ def read(answer: str) -> Reading:
     if _CLOCK.search(text):
         return reading
     if _is_word(text):
+        if reading.words in _NAMED_SETS:
+            return replace(reading, node=_NAMED_SETS[reading.words], is_math=True)
         value = read_words(reading.words)
         return reading if value is None else replace(reading, node=("num", value), is_math=True)
     return _read_value(text, reading)
@@ -150,12 +161,14 @@ def _read_value(text: str, reading: Reading) -> Reading:
     percent = False
     if match := _PERCENT.fullmatch(text):
         text, percent = match["value"], True
+    if match := _TEMPERATURE.fullmatch(text):
+        text, unit = match["value"], Unit(words=frozenset({"celsius" if match["scale"] == "C" else "fahrenheit"}))
     if (match := _DEGREES.fullmatch(text)) and not unit:
         text, unit = match["value"], DEGREES
     if match := _CASES.fullmatch(text):
         text = match[1].strip()
     node, other, text, in_degrees = _node(text)
-    unit = DEGREES if in_degrees else unit
+    unit = DEGREES if in_degrees and not unit else unit
     scale = Fraction(1)
     if (node is None or symbols(node)) and not percent and (split := _split_unit(text, unit, only_known=node is not None)) is not None:
         node, other, scale, unit, text = split
@@ -163,9 +176,13 @@ def _read_value(text: str, reading: Reading) -> Reading:
         return replace(reading, unit=unit if reading.is_math else NO_UNIT)
     node, name = _shape(node)
     significant, decimals = _precision(text)
+    if percent and scale == 1 and decimals:
+        decimals += 2
+    elif percent or scale != 1:
+        significant = decimals = 0
     factor = scale * (Fraction(1, 100) if percent else 1)
     if factor != 1:
-        node, significant = fold(("mul", (("num", factor), node))), 0
+        node = fold(("mul", (("num", factor), node)))
     other = None if other is None else _shape(other)[0]
     return replace(
         reading,
@@ -196,7 +213,9 @@ def _take_currency(text: str) -> tuple[str, Unit]:
 
 def _node(text: str) -> tuple[Node | None, Node | None, str, bool]:
     """(folded value, its other reading, the text it was read from, whether it was all in degrees)."""
-    text = _repeating(text)
+    text = _repeating(_TIMES.sub("\\\\times ", text))
+    if match := _ORDINAL.fullmatch(text) or _SET_BUILDER.fullmatch(text):
+        text = match["value"] if match.re is _ORDINAL else match["condition"]
     if match := _EUROPEAN.fullmatch(text):
         text = f"{match['sign']}{match['whole'].replace('.', '')}.{match['part']}"
     joined = _merge_thousands(text)
@@ -235,6 +254,8 @@ def _without_degrees(node: Node) -> Node | None:
 
 def fold_all(node: Node) -> Node:
     """The folded node with its double signs spelled out as a list."""
+    if node[0] == "bracket" and len({len(row[1]) if row[0] == "bracket" else 0 for row in node[1]}) == 1 and node[1][0][0] == "bracket":
+        node = ("matrix", tuple(row[1] for row in node[1]))
     if node[0] in {"list", "set"}:
         spread = tuple(branch for child in node[1] for branch in branches(child))
         return (node[0], tuple(fold(child) for child in spread))
@@ -338,6 +359,8 @@ def _shape(node: Node) -> tuple[Node, str]:
         if all(side[0] == "num" for side in sides) and len(set(sides)) == 1:
             return sides[-1], ""
         return node, ""
+    if operators == ("!=",) and _name(sides[0]) and not symbols(sides[1]):
+        return ("minus", ("const", "R"), ("set", (sides[1],))), _name(sides[0])
     return _as_interval(operators, sides) or (node, "")
 
 

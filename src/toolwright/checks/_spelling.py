@@ -154,6 +154,7 @@ def _undress(text: str) -> str:
     text = _SPACES.sub(" ", text)
     text = _TEXTS.sub(lambda _: "\\text", text)
     text = _ROMANS.sub(_roman, text)
+    text = re.sub(r"\\overline\s*\{([A-Z]{2,3})\}|\\(?:angle|triangle)(?![A-Za-z])", lambda m: m[1] or " ", text)
     text = _STYLES.sub(lambda m: f"{{{m['inner']}}}", text)
     text = re.sub(r"\\([A-Za-z]+)", _rename, text)
     text = re.sub(r"\^\s*\{\s*\\circ\s*\}|\^\s*\\circ(?![A-Za-z])|\\circ(?![A-Za-z])", "^{\\\\circ}", text)

@@ -21,6 +21,8 @@ from toolwright.checks._folding import fold, symbols
 from toolwright.checks._grammar import Node
 from toolwright.checks._readings import Reading, read
 
+PATIENCE = 5
+"""How many times its deadline a question may take by the clock, so that a busy machine changes no verdict."""
 _DIGITS = 400
 _MEMORY_BYTES = 2 << 30
 _POINTS = (
@@ -78,11 +80,15 @@ class SymbolicJudge:
 
     def sets(self, a: Node, b: Node) -> bool | None:
         try:
-            difference = to_set(a).symmetric_difference(to_set(b))
+            first, second = to_set(a), to_set(b)
+            if first == second:
+                return True
+            if (empty := first.symmetric_difference(second).is_empty) is not None:
+                return bool(empty)
+            inside = {first.is_subset(second), second.is_subset(first)}
         except (TooLarge, TypeError, ValueError, NotImplementedError):
             return None
-        empty = difference.is_empty
-        return bool(empty) if empty is not None else None
+        return False if False in inside else True if inside == {True} else None
 
     def unreadable(self, a: Reading, b: Reading) -> bool | None:
         return _through_math_verify(a.text, b.text)
@@ -257,13 +263,15 @@ def _through_math_verify(a: str, b: str) -> bool | None:
     if forth != back or not isinstance(first[0], sympy.Basic) or not isinstance(second[0], sympy.Basic):
         return None
     evaluated = _equal(first[0].doit(), second[0].doit()) if isinstance(first[0], sympy.Expr) and isinstance(second[0], sympy.Expr) else None
+    if not evaluated and (first[0].free_symbols or second[0].free_symbols):
+        return None  # it may have read an index or a constant of integration as something else
     return evaluated if evaluated == forth else None
 
 
 def _parsed(text: str) -> list[Any]:
-    from math_verify import parse
+    from math_verify import LatexExtractionConfig, parse
 
-    found = parse(f"${text}$", parsing_timeout=None)
+    found = parse(f"${text}$", extraction_config=[LatexExtractionConfig()], parsing_timeout=None)
     return [] if not found or isinstance(found[0], str) else list(found)
 
 
@@ -296,23 +304,26 @@ def _answer(request: dict[str, Any]) -> Any:
 
 
 def serve(deadline_s: float) -> None:
-    """Answer JSON lines until standard input ends; the kernel ends the process if one takes much longer than the deadline."""
+    """Answer JSON lines until standard input ends; the kernel ends the process once a question has taken `deadline_s` of processor time."""
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # the parsers print to standard output
     _limit_memory()
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    for timer in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(timer, signal.SIG_DFL)
     import math_verify  # noqa: F401 - the first question's deadline is not for loading
 
     decide(read("\\sin 1"), read("\\cos 1"), SymbolicJudge())
     replies.write("ready\n")
     replies.flush()
     for line in sys.stdin:
-        # A timer of the kernel, not of Python: it works inside long integer arithmetic, and when whoever asked is gone.
-        signal.setitimer(signal.ITIMER_REAL, 2 * deadline_s + 1)
+        # Timers of the kernel, not of Python: they work inside long integer arithmetic, and when whoever asked is gone.
+        signal.setitimer(signal.ITIMER_PROF, deadline_s)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE * deadline_s + 1)
         try:
             reply = {"verdict": _answer(json.loads(line))}
         except (Exception, RecursionError) as error:  # a boundary: whatever sympy raises, the pair is undecided
             reply = {"verdict": None, "error": type(error).__name__}
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         replies.write(json.dumps(reply) + "\n")
         replies.flush()

@@ -19,9 +19,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from toolwright.checks._symbolic import PATIENCE
 from toolwright.errors import UsageError, VerifierFault
 
-_START_S = 120.0
+_START_S = 300.0
 """What loading the libraries may take on a busy machine; no question's deadline runs during it."""
 _RUN = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from toolwright.checks._symbolic import serve; serve(float(sys.argv[2]))"
 
@@ -136,7 +137,7 @@ class Workers:
         worker = self._take()
         reply: dict[str, Any] | None = None
         try:
-            reply = worker.ask(question, self._deadline_s)
+            reply = worker.ask(question, PATIENCE * self._deadline_s)
         finally:
             self._give_back(worker, is_usable=reply is not None)
         return None if reply is None else reply["verdict"]

@@ -1,8 +1,8 @@
 """Equivalence and answer extraction, measured: hand-made pairs beside math-verify, MATH500's golds, and the answers of recorded solutions.
 
-``python -m toolwright.recipes.equivalence_study --write results/equivalence.json``. The pairs (`equivalence_pairs.jsonl`) were written by hand together with the
-check and are its regression suite, not a sample of anything: pairs that failed at first were worked on. Pairs whose answer depends on the question ("10%" and
-"10") are not among them; the tests hold those to *undecided*. The recorded solutions were only looked at for extraction, never for equivalence.
+``python -m toolwright.recipes.equivalence_study --write results/equivalence.json``. The pairs (`equivalence_pairs.jsonl`) were written by hand together with
+the check and are its regression suite, not a sample of anything: pairs that failed at first were worked on. Pairs whose answer depends on the question ("10%"
+and "10") are not among them; the tests hold those to *undecided*. What went wrong in the recorded solutions was looked at while extraction was written.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _math500(data: Path, equivalence: Equivalence) -> tuple[list[dict[str, Any]]
 
 def _extraction(data: Path, pool: str, equivalence: Equivalence) -> dict[str, Any]:
     """How the grade of the extracted answer agrees with the pool's own labels, which are mistaken themselves where the pool's own extraction failed."""
-    row = {"pool": pool, "solutions": 0, "agree": 0, "only_label_right": 0, "only_ours_right": 0, "undecided": 0, "no_answer": 0}
+    row = dict.fromkeys(("solutions", "agree", "only_label_right", "only_ours_right", "undecided", "no_answer"), 0)
     for solution in _rows(data / "pools" / pool / "pool.jsonl.gz"):
         answer = extract_answer(solution["text"])
         verdict = equivalence.grade(answer, str(solution["gold"]))
@@ -147,7 +147,7 @@ def _extraction(data: Path, pool: str, equivalence: Equivalence) -> dict[str, An
             row["agree"] += verdict is bool(solution["is_correct"])
             row["only_label_right"] += bool(solution["is_correct"]) and not verdict
             row["only_ours_right"] += verdict and not solution["is_correct"]
-    return row
+    return {"pool": pool, **row}
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
