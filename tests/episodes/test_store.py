@@ -121,6 +121,21 @@ def test_export_and_import_carry_everything_over(tmp_path: Path) -> None:
         assert list(two.verdicts()) == list(one.verdicts())
 
 
+def test_half_a_character_survives(tmp_path: Path) -> None:
+    """A server may cut an emoji in two; UTF-8 cannot hold the half."""
+    cut = episode(text="so \ud83d it is")
+    with RunStore(tmp_path / "one") as one, RunStore(tmp_path / "two") as two:
+        one.put_episode(key(), cut)
+        one.export_jsonl(tmp_path / "out.jsonl")
+        two.import_jsonl(tmp_path / "out.jsonl")
+        assert two.episode(key()) == one.episode(key()) == cut
+
+
+def test_a_seed_too_large_is_refused(tmp_path: Path) -> None:
+    with RunStore(tmp_path) as store, pytest.raises(UsageError, match="seed"):
+        store.put_episode(key(run_seed=2**63), episode())
+
+
 def test_an_import_names_the_bad_line_and_keeps_nothing(tmp_path: Path) -> None:
     with RunStore(tmp_path / "one") as one, RunStore(tmp_path / "two") as two:
         one.put_episode(key(), episode())

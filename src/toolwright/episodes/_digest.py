@@ -18,12 +18,12 @@ def digest(*parts: Any) -> str:
 
     Dataclasses count as their fields, mappings regardless of order; anything JSON cannot hold is a TypeError.
     """
-    return hashlib.sha256(_canonical(parts).encode()).hexdigest()[:16]
+    return hashlib.sha256(_canonical(parts)).hexdigest()[:16]
 
 
 def derive_seed(*parts: Any) -> int:
     """A seed in [0, 2**63) made from the parts, e.g. ``derive_seed(run_seed, problem.id, index)``."""
-    return int.from_bytes(hashlib.sha256(_canonical(parts).encode()).digest()[:8], "big") >> 1
+    return int.from_bytes(hashlib.sha256(_canonical(parts)).digest()[:8], "big") >> 1
 
 
 def digest_files(paths: list[Path]) -> str:
@@ -37,8 +37,9 @@ def digest_files(paths: list[Path]) -> str:
     return state.hexdigest()[:16]
 
 
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+def _canonical(value: Any) -> bytes:
+    # Half characters (a server may cut an emoji in two) have digests too.
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain).encode("utf-8", "surrogatepass")
 
 
 def _plain(value: Any) -> Any:

@@ -84,10 +84,20 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
     count = 0
     lines = []
     for row in rows:
-        lines.append(json.dumps(to_json(row) if is_dataclass(row) else row, ensure_ascii=False))
+        lines.append(to_line(to_json(row) if is_dataclass(row) else row))
         count += 1
-    write_text(path, "".join(line + "\n" for line in lines))
+    write_text(path, "".join(lines))
     return count
+
+
+def to_line(row: Any) -> str:
+    """One line of JSON, readable in any script; escaped where it holds half a character, which UTF-8 cannot."""
+    line = json.dumps(row, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        line = json.dumps(row)
+    return line + "\n"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from toolwright.episodes._jsonl import from_json, read_lines, to_json, write_text
+from toolwright.episodes._jsonl import from_json, read_lines, to_json, to_line, write_text
 from toolwright.episodes._types import Episode, StopReason, Verdict
 from toolwright.errors import UsageError
 
@@ -148,7 +148,7 @@ class RunStore:
         """How many samples and verdicts were written to a JSONL file, each with its key; `import_jsonl` reads it."""
         lines = [{"key": asdict(key), "episode": to_json(episode)} for key, episode in self.episodes()]
         lines += [{"key": asdict(key), "verdict": to_json(verdict)} for key, verdict in self.verdicts()]
-        write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        write_text(path, "".join(map(to_line, lines)))
         return len(lines)
 
     def import_jsonl(self, path: Path) -> int:
@@ -266,11 +266,13 @@ def _unusable(path: Path, error: Exception) -> UsageError:
 
 
 def _columns(key: SampleKey) -> tuple[int, str, int, str, str]:
+    if not -(2**63) <= key.run_seed < 2**63:
+        raise UsageError(f"the seed {key.run_seed} is too large; give one below 2**63")
     return key.run_seed, key.problem_id, key.index, key.setup, key.role
 
 
 def _pack(value: Episode | Verdict) -> bytes:
-    return zlib.compress(json.dumps(to_json(value), ensure_ascii=False, separators=(",", ":")).encode(), 1)
+    return zlib.compress(json.dumps(to_json(value), separators=(",", ":")).encode(), 1)
 
 
 def _unpack(path: Path, body: bytes) -> dict[str, Any]:
