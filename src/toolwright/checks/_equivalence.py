@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from toolwright.checks._answers import extract_answer
-from toolwright.checks._deciding import Ask, ExactJudge, decide
+from toolwright.checks._deciding import decide
 from toolwright.checks._readings import Reading, read
+from toolwright.checks._shapes import Ask, ExactJudge
 from toolwright.checks._workers import Workers
 from toolwright.errors import UsageError
 

@@ -17,8 +17,10 @@ import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from toolwright.checks._folding import branches, fold, symbols
+from toolwright.checks._folding import fold, symbols
 from toolwright.checks._grammar import Node, Unreadable, exact, parse
+from toolwright.checks._literals import merge_thousands, precision, spell_out_repeating
+from toolwright.checks._naming import fold_all, without_degrees, without_name
 from toolwright.checks._number_words import read_words
 from toolwright.checks._spelling import USD, respell
 from toolwright.checks._units import CURRENCIES, DEGREES, NO_UNIT, Unit, currency, read_unit
@@ -66,16 +68,12 @@ _CHOICE = re.compile(
     r"\s*\}?(?:\s+(?P<rest>\S.*))?",
     re.DOTALL | re.IGNORECASE,
 )
-_THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
 _EUROPEAN = re.compile(r"(?P<sign>-?)(?P<whole>[1-9]\d{0,2}(?:\.\d{3})+),(?P<part>\d+)")
 _TEXT_UNIT = re.compile(r"(?P<value>.*\S)\s*\\text\s*\{(?P<unit>[^{}]*)\}(?P<power>\s*\^\s*\{?\s*[23]\s*\}?)?", re.DOTALL)
 _WORD_UNIT = re.compile(r"(?P<value>(?:\\[A-Za-z]+|[^A-Za-z])*?[\d)}\]])(?P<gap>\s*-?)(?P<unit>[A-Za-z].*)", re.DOTALL)
 _PERCENT = re.compile(r"(?P<value>.*\S)\s*(?:%|\bper\s?cent\b|\bpct\b\.?|\\text\s*\{\s*(?:%|per\s?cent)\s*\})", re.DOTALL)
 _DEGREES = re.compile(r"(?P<value>.*\S)\s*(?:\\text\s*\{\s*degrees?\s*\}|\bdegrees?\b|\bdeg\b)", re.DOTALL)
 _JOINED = re.compile(r"\s*,?\s*(?:\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)\s*", re.IGNORECASE)
-_REPEATING = re.compile(r"(?P<start>\d*\.\d*?)(?:\\overline\s*\{\s*(?P<bar>\d+)\s*\}|\\bar\s*\{?\s*(?P<short>\d+)\s*\}?|\((?P<round>\d+)\))")
-_DOTS = re.compile(r"(?P<number>-?\d*\.(?P<digits>\d{3,}))\s*(?:\.\.\.|\\ldots)")
-_DECIMAL = re.compile(r"[-+]?\s*(?P<whole>\d*)\.?(?P<part>\d*)")
 _CASES = re.compile(r"\\text\s*\{([^{}]*)\}")
 _COMPOUND = "compound"
 _CLOCK = re.compile(r"\d\s*[ap]\.?m\b", re.IGNORECASE)
@@ -174,8 +172,8 @@ def _read_value(text: str, reading: Reading) -> Reading:
         node, other, scale, unit, text = split
     if node is None:
         return replace(reading, unit=unit if reading.is_math else NO_UNIT)
-    node, name = _shape(node)
-    significant, decimals = _precision(text)
+    node, name = without_name(node)
+    significant, decimals = precision(text)
     if percent and scale == 1 and decimals:
         decimals += 2
     elif percent or scale != 1:
@@ -183,7 +181,7 @@ def _read_value(text: str, reading: Reading) -> Reading:
     factor = scale * (Fraction(1, 100) if percent else 1)
     if factor != 1:
         node = fold(("mul", (("num", factor), node)))
-    other = None if other is None else _shape(other)[0]
+    other = None if other is None else without_name(other)[0]
     return replace(
         reading,
         node=node,
@@ -213,12 +211,12 @@ def _take_currency(text: str) -> tuple[str, Unit]:
 
 def _node(text: str) -> tuple[Node | None, Node | None, str, bool]:
     """(folded value, its other reading, the text it was read from, whether it was all in degrees)."""
-    text = _repeating(_TIMES.sub("\\\\times ", text))
+    text = spell_out_repeating(_TIMES.sub("\\\\times ", text))
     if match := _ORDINAL.fullmatch(text) or _SET_BUILDER.fullmatch(text):
         text = match["value"] if match.re is _ORDINAL else match["condition"]
     if match := _EUROPEAN.fullmatch(text):
         text = f"{match['sign']}{match['whole'].replace('.', '')}.{match['part']}"
-    joined = _merge_thousands(text)
+    joined = merge_thousands(text)
     if _JOINED.search(joined):
         joined = _JOINED.sub(", ", joined).strip(", ")
     joined = (
@@ -226,7 +224,7 @@ def _node(text: str) -> tuple[Node | None, Node | None, str, bool]:
     )
     try:
         tree = parse(joined)
-        bare = _without_degrees(tree)
+        bare = without_degrees(tree)
         node = fold_all(tree if bare is None else bare)
     except (Unreadable, RecursionError, OverflowError):
         return None, None, text, False
@@ -236,68 +234,6 @@ def _node(text: str) -> tuple[Node | None, Node | None, str, bool]:
     elif re.fullmatch(r"-?\d+,\d+", text):
         other = ("num", Fraction(text.replace(",", ".")))
     return node, other, joined, bare is not None
-
-
-def _without_degrees(node: Node) -> Node | None:
-    """The node in degrees without their sign, where all of it is; None otherwise."""
-    if node[0] == "deg":
-        return tuple(node[1])
-    if node[0] in {"list", "set", "tuple"} or (node[0] == "mul" and node[1][0][0] == "num" and len(node[1]) == 2):
-        start = 1 if node[0] == "mul" else 0
-        parts = [_without_degrees(child) for child in node[1][start:]]
-        return None if not parts or any(part is None for part in parts) else (node[0], (*node[1][:start], *parts))
-    if node[0] == "rel" and set(node[1]) == {"="}:
-        last = _without_degrees(node[2][-1])
-        return None if last is None else ("rel", node[1], (*node[2][:-1], last))
-    return None
-
-
-def fold_all(node: Node) -> Node:
-    """The folded node with its double signs spelled out as a list."""
-    if node[0] == "bracket" and len({len(row[1]) if row[0] == "bracket" else 0 for row in node[1]}) == 1 and node[1][0][0] == "bracket":
-        node = ("matrix", tuple(row[1] for row in node[1]))
-    if node[0] in {"list", "set"}:
-        spread = tuple(branch for child in node[1] for branch in branches(child))
-        return (node[0], tuple(fold(child) for child in spread))
-    if node[0] == "rel" and len(node[2]) == 2:
-        sides = branches(node[2][1])
-        if len(sides) > 1:
-            return ("list", tuple(fold(("rel", node[1], (node[2][0], side))) for side in sides))
-    found = [fold(branch) for branch in branches(node)]
-    return found[0] if len(found) == 1 else ("list", tuple(found))
-
-
-def _repeating(text: str) -> str:
-    r"""0.\overline{3}, 0.(3) and 0.333… as fractions."""
-    if match := _DOTS.fullmatch(text):
-        for period in range(1, 7):
-            digits = match["digits"]
-            if len(digits) >= max(3, 2 * period) and digits[-period:] == digits[-2 * period : -period] and (period > 1 or digits[-3:] == digits[-1] * 3):
-                start = match["number"][: len(match["number"]) - period]
-                return _as_fraction(start, digits[-period:])
-    if match := re.fullmatch(rf"(?P<sign>-?){_REPEATING.pattern}", text):
-        return _as_fraction(match["sign"] + match["start"], match["bar"] or match["short"] or match["round"])
-    return text
-
-
-def _as_fraction(start: str, period: str) -> str:
-    decimals = len(start.partition(".")[2])
-    value = Fraction(start.lstrip("-") + "0") if start.lstrip("-") != "." else Fraction(0)
-    value += Fraction(int(period), (10 ** len(period) - 1) * 10**decimals)
-    return f"{'-' if start.startswith('-') else ''}{value}"
-
-
-def _merge_thousands(text: str) -> str:
-    """Numbers outside brackets without the commas between their thousands."""
-    if "," not in text:
-        return text
-    out, depth, start = [], 0, 0
-    for match in _THOUSANDS.finditer(text):
-        between = text[start : match.start()]
-        depth += sum(between.count(c) for c in "([") - sum(between.count(c) for c in ")]") + between.count("\\{") - between.count("\\}")
-        out += [between, match[0].replace(",", "") if depth <= 0 else match[0]]
-        start = match.end()
-    return "".join(out) + text[start:]
 
 
 def _split_unit(text: str, unit: Unit, *, only_known: bool) -> tuple[Node, Node | None, Fraction, Unit, str] | None:
@@ -333,67 +269,6 @@ def _compound(text: str) -> tuple[Node, Node | None, Fraction, Unit, str] | None
         dimensions = found[1].dimensions
         total += Fraction(number) * found[1].factor
     return ("num", total), None, Fraction(1), Unit(dimensions=dimensions or ()), _COMPOUND
-
-
-def _shape(node: Node) -> tuple[Node, str]:
-    """The node without its name: "x = 5" is 5, "1 ≤ x ≤ 2" an interval, "x = 1, x = 2" a list."""
-    if node[0] == "list":
-        shaped = [_shape(child) for child in node[1]]
-        names = {name for _, name in shaped}
-        if all(child[0] == "interval" for child, _ in shaped) and len(names) == 1:
-            return ("union", tuple(child for child, _ in shaped)), shaped[0][1]
-        if len(names - {""}) == 1 and shaped[0][1]:
-            return ("list", tuple(child for child, _ in shaped)), shaped[0][1]
-        return node, ""
-    if node[0] == "in":
-        return (node[2], _name(node[1])) if _name(node[1]) else (node, "")
-    if node[0] != "rel":
-        return node, ""
-    operators, sides = node[1], node[2]
-    if set(operators) <= {"=", "~"}:
-        name = _name(sides[0])
-        if name and name.partition("(")[0] not in symbols(sides[-1]):
-            return sides[-1], name
-        if len(sides) == 2 and _name(sides[1]) and not symbols(sides[0]):
-            return sides[0], _name(sides[1])
-        if all(side[0] == "num" for side in sides) and len(set(sides)) == 1:
-            return sides[-1], ""
-        return node, ""
-    if operators == ("!=",) and _name(sides[0]) and not symbols(sides[1]):
-        return ("minus", ("const", "R"), ("set", (sides[1],))), _name(sides[0])
-    return _as_interval(operators, sides) or (node, "")
-
-
-def _name(node: Node) -> str:
-    if node[0] == "sym":
-        return str(node[1])
-    if node[0] == "mul" and len(node[1]) == 2 and all(part[0] == "sym" for part in node[1]):
-        letters = [part[1] for part in node[1]]
-        function = next((letter for letter in ("f", "g", "h", "P", "p") if letter in letters), "")
-        return f"{function}({letters[1 - letters.index(function)]})" if function else ""
-    return ""
-
-
-def _as_interval(operators: tuple[str, ...], sides: tuple[Node, ...]) -> tuple[Node, str] | None:
-    infinity: Node = ("const", "oo")
-    if all(op in {">", ">="} for op in operators):
-        operators, sides = tuple(op.replace(">", "<") for op in reversed(operators)), tuple(reversed(sides))
-    if not all(op in {"<", "<="} for op in operators):
-        return None
-    if len(sides) == 3 and _name(sides[1]) and not symbols(sides[0]) and not symbols(sides[2]):
-        return ("interval", sides[0], operators[0] == "<", sides[2], operators[1] == "<"), _name(sides[1])
-    if len(sides) == 2 and _name(sides[0]) and not symbols(sides[1]):
-        return ("interval", ("mul", (("num", Fraction(-1)), infinity)), True, sides[1], operators[0] == "<"), _name(sides[0])
-    if len(sides) == 2 and _name(sides[1]) and not symbols(sides[0]):
-        return ("interval", sides[0], operators[0] == "<", infinity, True), _name(sides[1])
-    return None
-
-
-def _precision(text: str) -> tuple[int, int]:
-    match = _DECIMAL.fullmatch(text.strip())
-    if match is None or not match["part"]:
-        return 0, 0
-    return len((match["whole"] + match["part"]).lstrip("0")), len(match["part"])
 
 
 def _is_word(text: str) -> bool:

@@ -16,10 +16,11 @@ import sys
 from fractions import Fraction
 from typing import Any
 
-from toolwright.checks._deciding import decide, is_rounding
+from toolwright.checks._deciding import decide
 from toolwright.checks._folding import fold, symbols
 from toolwright.checks._grammar import Node
 from toolwright.checks._readings import Reading, read
+from toolwright.checks._shapes import is_rounding
 
 PATIENCE = 5
 """How many times its deadline a question may take by the clock, so that a busy machine changes no verdict."""
