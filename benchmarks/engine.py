@@ -3,7 +3,7 @@
 Both draw the same number of tokens per row from the same random Llama, end-of-sequence switched off, so that nothing but the decode loop
 differs. The rows called mixed are what a loop of our own is for: samples of very different length, where generate holds every row until the longest is done.
 
-    python benchmarks/engine.py [--model FOLDER] [--new 128] [--json]
+    python benchmarks/engine.py [--model FOLDER] [--new 128] [--json] [--write]
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import sys
 import time
@@ -22,6 +23,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 
 from toolwright.engines import HFEngine
 from toolwright.episodes import Prompt, Provenance, SamplingParams, Span
+from toolwright.recipes import publish, result
 
 SIZES = {
     "1M": {"hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 4},
@@ -113,22 +115,33 @@ def measure(name: str, model: Any, tokenizer: Any, new: int) -> list[dict[str, A
     return table
 
 
+def measure_folder(folder: Path, new: int) -> list[dict[str, Any]]:
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    model.generation_config.eos_token_id = model.config.eos_token_id = None
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.eos_token = None
+    return measure(folder.name, model, tokenizer, new)
+
+
+def measure_random(new: int) -> list[dict[str, Any]]:
+    return [row for size in SIZES for row in measure(size, random_llama(size), Plain(), new)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, help="a model folder, measured instead of the random ones")
     parser.add_argument("--new", type=int, default=128, help="tokens per sample")
     parser.add_argument("--json", action="store_true", help="print the table as JSON")
+    parser.add_argument("--write", action="store_true", help="write results/engine.json")
     given = parser.parse_args()
-    if given.model:
-        model = AutoModelForCausalLM.from_pretrained(given.model).eval()
-        model.generation_config.eos_token_id = model.config.eos_token_id = None
-        tokenizer = AutoTokenizer.from_pretrained(given.model)
-        tokenizer.eos_token = None
-        table = measure(given.model.name, model, tokenizer, given.new)
-    else:
-        table = [row for size in SIZES for row in measure(size, random_llama(size), Plain(), given.new)]
+    begun = time.monotonic()
+    table = measure_folder(given.model, given.new) if given.model else measure_random(given.new)
+    conditions = {"threads": torch.get_num_threads(), "load_average": os.getloadavg()[0], "new_tokens": given.new}
     if given.json:
-        print(json.dumps({"threads": torch.get_num_threads(), "table": table}))
+        print(json.dumps({**conditions, "table": table}))
+    command = f"python benchmarks/engine.py --new {given.new}" + (f" --model {given.model.name}" if given.model else "") + " --write"
+    content = result(command, seconds=time.monotonic() - begun, seeds=[0], tables={"speed": table, "conditions": conditions})
+    publish(content, Path("results/engine.json") if given.write else None)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import platform
 import statistics
@@ -18,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from toolwright.recipes import publish, result
 from toolwright.sandbox import Outcome, Sandbox, SandboxLimits
 
 SNIPPETS = {
@@ -125,16 +125,13 @@ def main() -> None:
         for name, row in table.items():  # type: ignore[attr-defined]
             print(f"  {name:8}", row if not isinstance(row, dict) else "  ".join(f"{key} {value:9.2f}" for key, value in row.items()))
     if options.write:
-        write(tables, time.time() - began)
+        write(tables, time.time() - began, options.repeat)
 
 
-def write(tables: dict[str, object], seconds: float) -> None:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    machine = {"cores": os.cpu_count(), "kernel": platform.release().split("-")[0], "python": platform.python_version(), "load": os.getloadavg()[0]}
-    fields = {"command": " ".join(["python", *sys.argv]), "commit": commit, "machine": machine, "seconds": round(seconds, 1), "seeds": [0], "models": {}}
-    path = Path("results/sandbox.json")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({**fields, "tables": tables, "claims": []}, indent=1) + "\n")
+def write(tables: dict[str, object], seconds: float, repeat: int) -> None:
+    conditions = {"kernel": platform.release().split("-")[0], "load_average": os.getloadavg()[0], "repeat": repeat}
+    command = f"python benchmarks/sandbox.py --repeat {repeat} --write"
+    publish(result(command, seconds=seconds, seeds=[0], tables={**tables, "conditions": conditions}), Path("results/sandbox.json"))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import Any
 
 from toolwright.episodes import Engine, RunStore, SamplingParams
-from toolwright.errors import ToolwrightError
 from toolwright.evaluation import Difference, Progress, Report, Row, evaluate, wilson
 from toolwright.recipes._results import Measured, model_facts
 from toolwright.recipes._solver import Solver
@@ -202,16 +201,3 @@ def measured(row: Row) -> Measured:
 def share(part: int, whole: int) -> Measured:
     """A share with its 95 % Wilson interval; nothing of nothing."""
     return Measured(part / whole, *wilson(part, whole)) if whole else Measured()
-
-
-def run_program(main: Callable[[], None]) -> int:
-    """The exit code of a study's program; what goes wrong on purpose is told in one sentence."""
-    try:
-        main()
-    except ToolwrightError as error:
-        _to_stderr(f"error: {error}")
-        return 2
-    except KeyboardInterrupt:
-        _to_stderr("interrupted; what was drawn is stored, and the same command goes on from there")
-        return 130
-    return 0

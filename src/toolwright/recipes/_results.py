@@ -12,13 +12,13 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from toolwright.episodes import Engine, write_text
-from toolwright.errors import UsageError
+from toolwright.errors import ToolwrightError, UsageError
 
 FIELDS = ("command", "commit", "machine", "seconds", "seeds", "models", "tables", "claims")
 CLAIM_FIELDS = ("id", "text", "source", "value", "low", "high", "against", "against_low", "against_high", "seen")
@@ -85,6 +85,19 @@ def publish(content: dict[str, Any], path: Path | None) -> None:
             content = {**content, "command": f"{content['command']} --write results/{path.name}"}
         write_result(path, content)
         print(f"written to {path}", file=sys.stderr)
+
+
+def run_program(main: Callable[[], None]) -> int:
+    """The exit code of a study's program; what goes wrong on purpose is told in one sentence."""
+    try:
+        main()
+    except ToolwrightError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; what was drawn is stored, and the same command goes on from there", file=sys.stderr)
+        return 130
+    return 0
 
 
 def read_result(path: Path) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from typing import Any
 from toolwright.episodes import Engine
 from toolwright.errors import UsageError
 from toolwright.evaluation import Report
-from toolwright.recipes._measuring import RUN_SEED, Found, Job, Study, difference, label, measured, run_program, tables_of, unpaired
-from toolwright.recipes._results import Measured, claim, publish, result
+from toolwright.recipes._measuring import RUN_SEED, Found, Job, Study, difference, label, measured, tables_of, unpaired
+from toolwright.recipes._results import Measured, claim, publish, result, run_program
 from toolwright.tasks import Task, load
 
 TASKS = ("svamp", "multiarith", "asdiv", "gsm8k")

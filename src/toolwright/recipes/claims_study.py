@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
-import platform
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from toolwright.checks import Claim, find_claims
-from toolwright.episodes import read_lines, write_text
+from toolwright.episodes import read_lines
 from toolwright.errors import UsageError
 from toolwright.recipes._corruption import Corruption, corrupt, strip_marks
+from toolwright.recipes._results import publish, result, run_program
 
 POOLS = (
     "gsm8k_zeroeval_greedy",
@@ -78,16 +76,7 @@ def measure(data: Path) -> dict[str, Any]:
         "equations": _equations(pools),
         "gold": _gold(data),
     }
-    return {
-        "command": COMMAND,
-        "commit": _commit(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "seconds": round(time.monotonic() - started, 1),
-        "seeds": [0],
-        "models": {},
-        "tables": tables,
-        "claims": _claims(tables),
-    }
+    return result(COMMAND, seconds=time.monotonic() - started, seeds=[0], tables=tables, claims=_claims(tables))
 
 
 def wilson(hits: int, total: int) -> tuple[float | None, float | None, float | None]:
@@ -288,14 +277,6 @@ def _claim(name: str, text: str, found: dict[str, Any], against: dict[str, Any] 
     }
 
 
-def _commit() -> str:
-    try:
-        done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return done.stdout.strip()
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Measure, print the claims, and write the result where asked."""
     parser = argparse.ArgumentParser(prog="python -m toolwright.recipes.claims_study", description=__doc__)
@@ -304,13 +285,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.data is None:
         raise UsageError("no data folder: give --data or set TOOLWRIGHT_DATA")
-    result = measure(Path(options.data))
-    for claim in result["claims"]:
-        print(f"{'seen    ' if claim['seen'] else 'NOT SEEN'} {claim['id']}: {claim['value']} [{claim['low']}, {claim['high']}] against {claim['against']}")
-    if options.write is not None:
-        write_text(options.write, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-        print(f"written to {options.write}", file=sys.stderr)
+    content = measure(Path(options.data))
+    publish(content, options.write)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_program(main))

@@ -11,8 +11,6 @@ import argparse
 import gzip
 import json
 import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -21,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from toolwright.checks import Equivalence, extract_answer
-from toolwright.episodes import write_text
 from toolwright.errors import UsageError
+from toolwright.recipes._results import publish, result, run_program
 
 COMMAND = "python -m toolwright.recipes.equivalence_study --write results/equivalence.json"
 PAIRS_BAR, UNDECIDED_BAR, MATH500_BAR = 300, 0.05, 0.02
@@ -46,16 +44,7 @@ def measure(data: Path | None) -> dict[str, Any]:
         if data is not None:
             tables["math500"], tables["math500_not_equal"] = _math500(data, equivalence)
             tables["extraction"] = [_extraction(data, pool, equivalence) for pool in POOLS]
-    return {
-        "command": COMMAND,
-        "commit": _commit(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "seconds": round(time.monotonic() - start, 1),
-        "seeds": [],
-        "models": {},
-        "tables": tables,
-        "claims": _claims(tables),
-    }
+    return result(COMMAND, seconds=time.monotonic() - start, seeds=[], tables=tables, claims=_claims(tables))
 
 
 def _judged(pair: dict[str, Any], equivalence: Equivalence) -> dict[str, Any]:
@@ -187,31 +176,22 @@ def _claim(name: str, text: str, value: float | None, against: float | None, see
     return {"id": name, "text": text, "source": "hand-made pairs; MATH500 (Hendrycks et al.; PRM800K split)", "value": value, **bounds, "seen": seen}
 
 
-def _commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Measure, print every pair beside math-verify's verdict and then the claims, and write the result where asked."""
     parser = argparse.ArgumentParser(prog="python -m toolwright.recipes.equivalence_study", description=__doc__)
     parser.add_argument("--data", type=Path, default=os.environ.get("TOOLWRIGHT_DATA"), help="the data folder (default: TOOLWRIGHT_DATA)")
     parser.add_argument("--write", type=Path, help="where to write the result as JSON")
     options = parser.parse_args(arguments)
-    result = measure(None if options.data is None else Path(options.data))
+    content = measure(None if options.data is None else Path(options.data))
     spelled = {True: "equal", False: "unequal", None: "undecided"}
     print(f"{'expected':<10}{'toolwright':<11}{'math-verify':<12}{'reversed':<10} pair")
-    for pair in result["tables"]["each_pair"]:
+    for pair in content["tables"]["each_pair"]:
         verdicts = [spelled[pair[by]] for by in ("equal", "ours", "math_verify", "math_verify_reversed")]
         print(f"{verdicts[0]:<10}{verdicts[1]:<11}{verdicts[2]:<12}{verdicts[3]:<10} {pair['a']}   |   {pair['b']}")
-    for row in [*result["tables"]["pairs"], *result["tables"].get("math500", []), *result["tables"].get("extraction", [])]:
+    for row in [*content["tables"]["pairs"], *content["tables"].get("math500", []), *content["tables"].get("extraction", [])]:
         print(json.dumps(row, ensure_ascii=False))
-    for claim in result["claims"]:
-        print(f"{'seen' if claim['seen'] else 'NOT SEEN'} {claim['id']}: {claim['value']} against {claim['against']}")
-    if options.write is not None:
-        write_text(options.write, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-        print(f"written to {options.write}", file=sys.stderr)
+    publish(content, options.write)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_program(main))

@@ -20,8 +20,8 @@ from typing import Any
 from toolwright.episodes import Engine
 from toolwright.errors import UsageError
 from toolwright.evaluation import Report
-from toolwright.recipes._measuring import RUN_SEED, Found, Job, Study, difference, label, measured, run_program, share, tables_of, unpaired
-from toolwright.recipes._results import Measured, claim, publish, result
+from toolwright.recipes._measuring import RUN_SEED, Found, Job, Study, difference, label, measured, share, tables_of, unpaired
+from toolwright.recipes._results import Measured, claim, publish, result, run_program
 from toolwright.tasks import Dial, Task, load, split_digest
 
 DIGITS, STEPS = (2, 3, 4, 5), (1, 2, 3, 4)
