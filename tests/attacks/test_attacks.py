@@ -375,19 +375,39 @@ CRASHES = [
     Row("destructor at the end", "class A:\n def __del__(self):\n  while True: pass\na = A()", ends(Outcome.OK, CPU)),
 ]
 
-ALL = {
-    **{f"{kind}: {row.name}": row for kind, rows in (("time", TIME), ("memory", MEMORY), ("process", PROCESSES), ("file", FILES)) for row in rows},
-    **{f"{kind}: {row.name}": row for kind, rows in (("network", NETWORK), ("secret", SECRETS), ("forgery", FORGERIES)) for row in rows},
-    **{f"{kind}: {row.name}": row for kind, rows in (("output", OUTPUT), ("crash", CRASHES)) for row in rows},
-}
+
+def by_name(**kinds: list[Row]) -> dict[str, Row]:
+    return {f"{kind}: {row.name}": row for kind, rows in kinds.items() for row in rows}
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_attack_fails(attack: Run, name: str) -> None:
-    result = attack(ALL[name].code)
-    assert ALL[name].holds(result), result
+ATTACKS = by_name(process=PROCESSES, file=FILES, network=NETWORK, secret=SECRETS, forgery=FORGERIES)
+FAULTS = by_name(time=TIME, memory=MEMORY, output=OUTPUT, crash=CRASHES)
+"""What clocks and limits contain, which are the same at every level."""
+
+
+def check(run: Run, row: Row) -> None:
+    result = run(row.code)
+    assert row.holds(result), result
     assert result.outcome is not Outcome.INFRA
-    assert result.wall_s < 2.0
+    assert result.wall_s < 5.5
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack_fails(attack: Run, name: str) -> None:
+    check(attack, ATTACKS[name])
+
+
+@pytest.mark.parametrize("sandbox", ["best"], indirect=True)
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_is_contained(attack: Run, name: str) -> None:
+    check(attack, FAULTS[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sandbox", ["level2"], indirect=True)
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_is_contained_at_level_2(attack: Run, name: str) -> None:
+    check(attack, FAULTS[name])
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers are those of x86-64")

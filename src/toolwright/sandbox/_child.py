@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from toolwright.sandbox import _landlock, _linux, _seccomp
+from toolwright.sandbox._slot import Slot
 from toolwright.sandbox._wire import DONE, ERROR, FRAME, JOB, READY, VALUE
 
 CONTROL_FD = 3
@@ -62,10 +63,10 @@ class Job:
     session: bool
 
 
-def live(lock: Lock, job: Job, fds: tuple[int, int, int], scratch: str, parent: int) -> NoReturn:
+def live(lock: Lock, job: Job, fds: tuple[int, int, int], slot: Slot, parent: int) -> NoReturn:
     """Lock down, run what comes over the control descriptor, and exit. Exits with code 111 before `READY` if any layer fails."""
     try:
-        lock_down(lock, job, fds, scratch, parent)
+        lock_down(lock, job, fds, slot, parent)
     except BaseException:  # whatever it is, the snippet must not start
         os.write(2, traceback.format_exc(limit=4).encode(errors="replace"))
         os._exit(_SETUP_FAILED)
@@ -76,19 +77,16 @@ def live(lock: Lock, job: Job, fds: tuple[int, int, int], scratch: str, parent: 
     _run_once(speaker)
 
 
-def lock_down(lock: Lock, job: Job, fds: tuple[int, int, int], scratch: str, parent: int) -> None:
+def lock_down(lock: Lock, job: Job, fds: tuple[int, int, int], slot: Slot, parent: int) -> None:
     """Give up everything a snippet does not need; seccomp last, as it forbids the rest."""
     os.setsid()
     out, err, control = fds
     null = os.open("/dev/null", os.O_RDONLY)
     for source, target in ((null, 0), (out, 1), (err, 2), (control, CONTROL_FD)):
         os.dup2(source, target, inheritable=False)
-    rules = list(lock.rules)
-    if lock.landlock_abi is not None:
-        rules.append((os.open(scratch, os.O_PATH | os.O_CLOEXEC), _landlock.SCRATCH))
-    os.chdir(scratch)
+    os.fchdir(slot.fd)
     for name in ("HOME", "TMPDIR", "PWD"):
-        os.environ[name] = scratch
+        os.environ[name] = slot.folder
     _set_limits(lock, job)
     _linux.drop_capabilities()
     _linux.die_with_parent()
@@ -96,7 +94,7 @@ def lock_down(lock: Lock, job: Job, fds: tuple[int, int, int], scratch: str, par
         raise OSError("the zygote is gone")
     _linux.forbid_new_privileges()
     if lock.landlock_abi is not None:
-        _landlock.restrict(lock.landlock_abi, rules)
+        _landlock.restrict(slot.ruleset)
     os.closerange(FIRST_ANCHOR_FD + lock.anchors, 1 << 20)
     if lock.filter is not None:
         _linux.install_filter(_seccomp.fill_template(lock.filter, os.getpid()))
@@ -225,7 +223,7 @@ def reseed(seed: int) -> None:
 
 def _execute(source: str, names: dict[str, Any], filename: str, speaker: _Speaker) -> int:
     """The exit code of the source; its value or its error go to the speaker."""
-    reserve: list[bytearray] = [bytearray(1 << 20)]
+    reserve = [bytes(1 << 20)]  # asked for but untouched: address space to let go of after a MemoryError
     try:
         source = source.removeprefix("\ufeff")
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)

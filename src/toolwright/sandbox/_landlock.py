@@ -20,15 +20,15 @@ SCRATCH = _WRITE_FILE | _READ_FILE | _READ_DIR | _REMOVE_DIR | _REMOVE_FILE | _M
 
 
 def abi() -> int:
-    """The kernel's Landlock version; a hint only, `restrict` finds out by doing.
+    """The kernel's Landlock version; a hint only, the probe finds out by doing.
 
     Raises: OSError where there is no Landlock.
     """
     return syscall("landlock", _CREATE, None, 0, 1)
 
 
-def restrict(version: int, rules: Iterable[tuple[int, int]]) -> None:
-    """Confine this process to the rules: (open path fd, rights) pairs. Needs no_new_privs first.
+def make_ruleset(version: int, rules: Iterable[tuple[int, int]]) -> int:
+    """A descriptor of the rules: (open path fd, rights) pairs.
 
     TCP is refused from version 4; signals and abstract sockets are kept inside from version 6.
     """
@@ -40,9 +40,15 @@ def restrict(version: int, rules: Iterable[tuple[int, int]]) -> None:
     try:
         for path_fd, rights in rules:
             syscall("landlock_add_rule", _ADD, ruleset, 1, struct.pack("=Qi", rights & handled, path_fd), 0)
-        syscall("landlock_restrict_self", _RESTRICT, ruleset, 0)
-    finally:
+    except OSError:
         os.close(ruleset)
+        raise
+    return ruleset
+
+
+def restrict(ruleset: int) -> None:
+    """Confine this process to the rules. Needs no_new_privs first."""
+    syscall("landlock_restrict_self", _RESTRICT, ruleset, 0)
 
 
 def open_rules(paths: Iterable[str]) -> list[tuple[int, int]]:

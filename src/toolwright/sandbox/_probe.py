@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from toolwright.sandbox import _landlock, _linux, _seccomp
 from toolwright.sandbox._child import Job, Lock, lock_down
+from toolwright.sandbox._slot import Slot
 
 _REPORT_FD = 2
 _PATIENCE_S = 20
@@ -19,16 +20,16 @@ _RARELY_LOADED = ("colorsys", "sndhdr", "cmd", "fileinput")
 Layers = dict[str, tuple[bool, str]]
 
 
-def try_layers(lock: Lock, scratch: str, disabled: Collection[str]) -> tuple[Lock, Layers]:
+def try_layers(lock: Lock, slot: Slot, disabled: Collection[str]) -> tuple[Lock, Layers]:
     """The lock with only the layers that hold, and what is known of each.
 
     Raises: OSError where even the weakest lock-down fails, or where nothing can be imported under it.
     """
     layers: Layers = {}
-    layers["landlock"] = _try("landlock", disabled, lambda: _landlock_holds(lock, scratch))
+    layers["landlock"] = _try("landlock", disabled, lambda: _landlock_holds(lock, slot))
     layers["seccomp"] = _try("seccomp", disabled, lambda: _seccomp_holds(lock))
     lock = replace(lock, landlock_abi=lock.landlock_abi if layers["landlock"][0] else None, filter=lock.filter if layers["seccomp"][0] else None)
-    whole = _in_child(lambda: _whole_holds(lock, scratch))
+    whole = _in_child(lambda: _whole_holds(lock, slot))
     if whole:
         raise OSError(f"the lock-down does not work on this machine: {whole}")
     layers["limits"] = (True, "memory, CPU, file size, descriptors")
@@ -64,16 +65,14 @@ def _in_child(check: Callable[[], str]) -> str:
     return str(json.loads(text))
 
 
-def _landlock_holds(lock: Lock, scratch: str) -> str:
-    version = lock.landlock_abi
-    if version is None:
+def _landlock_holds(lock: Lock, slot: Slot) -> str:
+    if lock.landlock_abi is None:
         return "the kernel has none, or it is not switched on"
-    folder = os.open(scratch, os.O_PATH)
     _linux.forbid_new_privileges()
-    _landlock.restrict(version, [*lock.rules, (folder, _landlock.SCRATCH)])
+    _landlock.restrict(slot.ruleset)
     if _works(lambda: os.listdir("/")):
         return "the root directory could still be listed"
-    os.chdir(scratch)
+    os.fchdir(slot.fd)
     with open("trial", "w") as stream:
         stream.write("x")
     os.remove("trial")
@@ -100,11 +99,11 @@ def _works(attempt: Callable[[], object]) -> bool:
     return True
 
 
-def _whole_holds(lock: Lock, scratch: str) -> str:
+def _whole_holds(lock: Lock, slot: Slot) -> str:
     """All layers together, and the libraries still to be reached under them."""
     job = Job(id=0, memory_bytes=256 << 20, file_bytes=1 << 16, cpu_s=_PATIENCE_S, threads=8, output_bytes=1 << 12, session=False)
     said = os.dup(_REPORT_FD)
-    lock_down(lock, job, (said, said, said), scratch, os.getppid())
+    lock_down(lock, job, (said, said, said), slot, os.getppid())
     for name in _RARELY_LOADED:
         try:
             importlib.import_module(name)

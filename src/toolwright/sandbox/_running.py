@@ -23,6 +23,7 @@ _LATE_S = 0.02
 """CPU seconds by which the kernel's own limit may be short of ours."""
 _GRACE_S = 1.0
 _IDLE_CHECK_S = 1.0
+_STARVED_FACTOR = 3
 _SET_UP_S = 20.0
 FORK_S = 6.0
 """A zygote that takes longer to fork is taken for wedged."""
@@ -58,6 +59,9 @@ class Turn:
     stopped_for: str | None = None
     """The outcome for which we interrupted or killed it."""
     interrupted: float | None = None
+    starved_before_s: float = 0.0
+    starved_s: float = 0.0
+    """How long it was ready while the machine had no core for it, as far as known; does not count against the wall limit."""
     out: Capture = field(default_factory=lambda: Capture(0))
     err: Capture = field(default_factory=lambda: Capture(0))
     value: bytes | None = None
@@ -67,11 +71,10 @@ class Turn:
 class Child:
     """A forked child, from before its fork until after its end."""
 
-    def __init__(self, number: int, limits: Limits, session: bool, scratch: str = "") -> None:
-        """`scratch` is given where the supervisor must watch the size of the child's folder because no mount bounds it."""
+    def __init__(self, number: int, limits: Limits, session: bool) -> None:
         self.number = number
         self.limits = limits
-        self._scratch = scratch
+        self._scratch = ""
         self._disk_checked = 0.0
         self.session = session
         self.pidfd = self.pid = -1
@@ -110,9 +113,10 @@ class Child:
             os.close(fd)
         self.theirs = []
 
-    def started(self, pidfd: int) -> None:
-        """The zygote forked it."""
+    def started(self, pidfd: int, scratch: str) -> None:
+        """The zygote forked it; `scratch` is given where the size of its folder must be watched because no mount bounds it."""
         self.pidfd = pidfd
+        self._scratch = scratch
         self.pid = pid_of(pidfd)
         self._clock = (~self.pid << 3) | 2 if self.pid > 0 else None
 
@@ -133,6 +137,7 @@ class Child:
         if self.turn is not None:
             self.turn.started = time.monotonic()
             self.turn.cpu_before_s = self.cpu_used_s() if self.session else 0.0
+            self.turn.starved_before_s, self.turn.starved_s = _run_delay_s(self.pid), 0.0
 
     def cpu_used_s(self) -> float:
         """CPU seconds of all its threads so far; 0 once it is gone."""
@@ -236,7 +241,7 @@ class Child:
             return _IDLE_CHECK_S
         if turn.interrupted is not None:
             return max(turn.interrupted + _GRACE_S - now, 0)
-        left_wall = turn.started + self.limits.wall_s - now
+        left_wall = turn.started + self.limits.wall_s + turn.starved_s - now
         left_cpu = self.limits.cpu_s - self._turn_cpu_s()
         soonest = max(min(left_wall, max(left_cpu / CORES, _SHORTEST_CHECK_S)), 0)
         return min(soonest, _DISK_CHECK_S) if self._scratch else soonest
@@ -257,8 +262,10 @@ class Child:
             return
         elif self._turn_cpu_s() >= self.limits.cpu_s:
             self.stop("timeout_cpu")
-        elif now - turn.started >= self.limits.wall_s:
-            self.stop("timeout_wall")
+        elif now - turn.started >= self.limits.wall_s + turn.starved_s:
+            turn.starved_s = min(_run_delay_s(self.pid) - turn.starved_before_s, _STARVED_FACTOR * self.limits.wall_s)
+            if now - turn.started >= self.limits.wall_s + turn.starved_s:
+                self.stop("timeout_wall")
         elif self._scratch and now - self._disk_checked > _DISK_CHECK_S:
             self._disk_checked = now
             if _overfull(self._scratch, _DISK_FACTOR * self.limits.file_bytes):
@@ -368,6 +375,15 @@ def pid_of(pidfd: int) -> int:
             if line.startswith("Pid:"):
                 return int(line.split()[1])
     return -1
+
+
+def _run_delay_s(pid: int) -> float:
+    """Seconds the process's main thread has waited for a core; 0 where the kernel does not tell."""
+    try:
+        with open(f"/proc/{pid}/schedstat") as stream:
+            return int(stream.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _overfull(folder: str, most_bytes: int) -> bool:

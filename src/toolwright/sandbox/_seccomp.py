@@ -68,7 +68,7 @@ _FCNTL_COMMANDS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1032)
 """Duplicate, flags, locks, pipe size."""
 _AF_UNIX, _SOCK_TYPE_MASK, _SOCK_STREAM = 1, 0xF, 1
 
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
+_LOAD, _JUMP, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x54, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _NUMBER, _ARCH = 0, 4
 _OWN_PID = 0x7E57_01D5
@@ -90,18 +90,34 @@ def build_template(machine: str, *, private_root: bool) -> bytes:
     program: list[Instruction] = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, _AUDIT_ARCH[machine]), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
     if machine == "x86_64":
         program += [(_AT_LEAST, 0, 1, _X32_BIT), (_RETURN, 0, 0, _KILL)]
-    tables = [_FILES, _MEMORY, _SIGNALS, _TIME, _SELF, _THREADS, _WAITING] + ([_TOUCH] if private_root else [])
-    for table in tables:
-        for number in _numbers(table, machine).values():
-            program += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
-    for name, number in _numbers(_CHECKED, machine).items():
-        checks = _checks(name)
-        program += [(_EQUAL, 0, len(checks), number), *checks]
-    for name, number in _numbers(_REFUSED, machine).items():
-        answer = errno.EOPNOTSUPP if "xattr" in name else errno.ENOSYS
-        program += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | answer)]
-    program += [(_AT_LEAST, 0, 1, _NEWEST_KNOWN + 1), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
+    program += _tree(_leaves(machine, private_root=private_root))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+
+
+def _leaves(machine: str, *, private_root: bool) -> list[tuple[int, list[Instruction]]]:
+    """What is done from each system call number on, in order; neighbours that are treated alike are one entry."""
+    answers: dict[int, list[Instruction]] = {}
+    for table in (_FILES, _MEMORY, _SIGNALS, _TIME, _SELF, _THREADS, _WAITING, *((_TOUCH,) if private_root else ())):
+        answers.update({number: [(_RETURN, 0, 0, _ALLOW)] for number in _numbers(table, machine).values()})
+    for name, number in _numbers(_CHECKED, machine).items():
+        answers[number] = _checks(name)
+    for name, number in _numbers(_REFUSED, machine).items():
+        answers[number] = [(_RETURN, 0, 0, _ERRNO | (errno.EOPNOTSUPP if "xattr" in name else errno.ENOSYS))]
+    leaves: list[tuple[int, list[Instruction]]] = []
+    for number in range(_NEWEST_KNOWN + 1):
+        answer = answers.get(number, [(_RETURN, 0, 0, _ERRNO | errno.EPERM)])
+        if not leaves or leaves[-1][1] != answer:
+            leaves.append((number, answer))
+    return [*leaves, (_NEWEST_KNOWN + 1, [(_RETURN, 0, 0, _ERRNO | errno.ENOSYS)])]
+
+
+def _tree(leaves: list[tuple[int, list[Instruction]]]) -> list[Instruction]:
+    """A search by halves; the kernel walks the filter for every number when it is installed, so a list would be felt in every child."""
+    if len(leaves) == 1:
+        return leaves[0][1]
+    middle = len(leaves) // 2
+    low, high = _tree(leaves[:middle]), _tree(leaves[middle:])
+    return [(_AT_LEAST, 0, 1, leaves[middle][0]), (_JUMP, 0, 0, len(low)), *low, *high]
 
 
 def fill_template(template: bytes, pid: int) -> bytes:

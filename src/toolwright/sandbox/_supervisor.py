@@ -268,8 +268,7 @@ class Supervisor:
             return None
         self._number += 1
         try:
-            folder = self._hello["scratch"] if self._hello is not None else ""
-            child = Child(self._number, limits, connection.session, f"{folder}/{self._number}" if folder else "")
+            child = Child(self._number, limits, connection.session)
         except OSError as error:
             self._fail(connection, f"no descriptors left for a child: {error}")
             return None
@@ -358,7 +357,7 @@ class Supervisor:
                 self._answer_hello(connection)
         elif "started" in report:
             child, connection = self._children[report["started"]]
-            child.started(fds[0])
+            child.started(fds[0], report["scratch"] if self._hello is not None and self._hello["scratch"] else "")
             if connection not in self._connections:
                 child.kill()
         elif "exited" in report:

@@ -36,7 +36,7 @@ class SandboxLimits:
     """What one snippet, or one turn of a session, may use."""
 
     wall_s: float = 10.0
-    """Counts from when the snippet starts, not while it waits for its turn."""
+    """Counts from when the snippet starts, not while it waits for its turn; nor, up to three times the limit, while a busy machine has no core for it."""
     cpu_s: float = 5.0
     """All threads together."""
     memory_bytes: int = 512 * MIB

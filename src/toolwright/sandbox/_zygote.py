@@ -25,6 +25,7 @@ from typing import Any
 
 from toolwright.sandbox import _child, _landlock, _linux, _namespaces, _probe, _seccomp
 from toolwright.sandbox._child import FIRST_ANCHOR_FD, Job, Lock
+from toolwright.sandbox._slot import Slot, Slots
 
 _SOCKET_FD = 3
 _SCRATCH_PREFIX = "toolwright-sandbox-"
@@ -55,8 +56,9 @@ class Zygote:
         self._can_mount = False
         self._own_user_namespace = False
         self._scratch_root = ""
+        self._slots = Slots("", mounts=False)
         self._anchors: list[tuple[str, int]] = []
-        self._children: dict[int, tuple[int, int, str]] = {}
+        self._children: dict[int, tuple[int, int, Slot]] = {}
         self._lock: Lock | None = None
         self._ours: list[ModuleType] = []
         """Our own modules: alive, but not found by a snippet's imports."""
@@ -189,9 +191,11 @@ class Zygote:
 
     def greet(self, start_s: float) -> None:
         """Tell the supervisor what was reached; the layers of the children are found by doing them in throwaway children."""
-        folder = self._make_scratch(0, 1 << 16)
-        lock, layers = _probe.try_layers(self._require_lock(), folder, self._disabled)
-        self._clear_scratch(folder)
+        self._slots = Slots(self._scratch_root, mounts=self._can_mount)
+        before = self._require_lock()
+        slot = self._slots.take(1 << 16, before.landlock_abi, before.rules)
+        lock, layers = _probe.try_layers(before, slot, self._disabled)
+        self._slots.destroy(slot)
         self._lock = lock
         self._layers.update(layers)
         hello = {"hello": self._layers, "level": _level(self._layers), "start_s": start_s, "scratch": "" if self._private_root else self._scratch_root}
@@ -230,14 +234,15 @@ class Zygote:
         return True
 
     def _fork(self, job: Job, fds: tuple[int, int, int]) -> int:
-        scratch = self._make_scratch(job.id, 4 * job.file_bytes)
+        lock = self._require_lock()
+        slot = self._slots.take(4 * job.file_bytes, lock.landlock_abi, lock.rules)
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _child.live(self._require_lock(), job, fds, scratch, parent)
+            _child.live(lock, job, fds, slot, parent)
         pidfd = os.pidfd_open(pid)
-        self._children[pidfd] = (job.id, pid, scratch)
-        socket.send_fds(self._link, [json.dumps({"started": job.id}).encode()], [pidfd])
+        self._children[pidfd] = (job.id, pid, slot)
+        socket.send_fds(self._link, [json.dumps({"started": job.id, "scratch": slot.folder}).encode()], [pidfd])
         return pidfd
 
     def _require_lock(self) -> Lock:
@@ -245,28 +250,13 @@ class Zygote:
             raise RuntimeError("the zygote was not set up")
         return self._lock
 
-    def _make_scratch(self, number: int, total_bytes: int) -> str:
-        folder = f"{self._scratch_root}/{number}"
-        if self._can_mount:
-            _namespaces.scratch_mount(folder, max(total_bytes, 1 << 16), os.geteuid())
-        else:
-            os.mkdir(folder, 0o700)
-        return folder
-
-    def _clear_scratch(self, folder: str) -> None:
-        if self._can_mount:
-            _linux.unmount(folder)
-            os.rmdir(folder)
-        else:
-            shutil.rmtree(folder, ignore_errors=True)  # what resists is removed with the whole scratch root at the end
-
     def _bury(self, pidfd: int) -> None:
-        number, pid, scratch = self._children.pop(pidfd)
+        number, pid, slot = self._children.pop(pidfd)
         os.close(pidfd)
         _, status, usage = os.wait4(pid, 0)
         report = {"exited": number, "status": status, "cpu_s": usage.ru_utime + usage.ru_stime}
         self._link.send(json.dumps(report).encode())
-        self._clear_scratch(scratch)
+        self._slots.give_back(slot)
 
 
 _LIMITS = (

@@ -1,0 +1,71 @@
+"""Scratch directories with their Landlock rules, made once and used again while they stay empty.
+
+Making one costs a mount; most snippets write nothing. A slot that was written to, or whose mode was changed, is thrown away with all it holds.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+
+from toolwright.sandbox import _landlock, _linux, _namespaces
+
+_MOST_KEPT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One scratch directory."""
+
+    folder: str
+    total_bytes: int
+    fd: int
+    """The directory itself, open as a path."""
+    ruleset: int
+    """Landlock rules that let this directory be written; -1 without Landlock."""
+
+
+class Slots:
+    """Makes, keeps and destroys slots below one root."""
+
+    def __init__(self, root: str, *, mounts: bool) -> None:
+        self.root = root
+        self._mounts = mounts
+        self._kept: list[Slot] = []
+        self._made = 0
+
+    def take(self, total_bytes: int, version: int | None, rules: list[tuple[int, int]]) -> Slot:
+        """An empty slot of that size under those rules."""
+        for at, slot in enumerate(self._kept):
+            if slot.total_bytes == total_bytes:
+                return self._kept.pop(at)
+        self._made += 1
+        folder = f"{self.root}/{self._made}"
+        if self._mounts:
+            _namespaces.scratch_mount(folder, max(total_bytes, 1 << 16), os.geteuid())
+        else:
+            os.mkdir(folder, 0o700)
+        fd = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+        ruleset = -1 if version is None else _landlock.make_ruleset(version, [*rules, (fd, _landlock.SCRATCH)])
+        return Slot(folder, total_bytes, fd, ruleset)
+
+    def give_back(self, slot: Slot) -> None:
+        """Keep the slot if it is as new, else destroy it."""
+        clean = stat.S_IMODE(os.fstat(slot.fd).st_mode) == 0o700 and not os.listdir(slot.folder)
+        if clean and len(self._kept) < _MOST_KEPT:
+            self._kept.append(slot)
+        else:
+            self.destroy(slot)
+
+    def destroy(self, slot: Slot) -> None:
+        """Remove the slot and all in it."""
+        os.close(slot.fd)
+        if slot.ruleset >= 0:
+            os.close(slot.ruleset)
+        if self._mounts:
+            _linux.unmount(slot.folder)
+            os.rmdir(slot.folder)
+        else:
+            shutil.rmtree(slot.folder, ignore_errors=True)  # what resists is removed with the whole root at the end
