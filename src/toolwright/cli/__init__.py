@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from toolwright.cli._app import main
+from toolwright.cli._app import main, run
 
-__all__ = ["main"]
+__all__ = ["main", "run"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
-import click
 import typer
 
 from toolwright import __version__
@@ -18,15 +18,22 @@ from toolwright.cli._solve import solve
 from toolwright.cli._train import train
 from toolwright.errors import ToolwrightError, UsageError
 
-app = typer.Typer(name="toolwright", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__)
+INTERRUPTED = 130
+# Typer carries a click of its own in newer versions and uses the public one in older; its own exceptions tell which.
+_ClickException = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+app = typer.Typer(name="toolwright", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
 
 
 @app.callback()
-def _root(version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True)) -> None:
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)] = False) -> None:
     """Small language models that reason with tools: sample, refute with tools, score, vote."""
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
 
 
 app.command()(solve)
@@ -50,23 +57,32 @@ def run(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
         code = app(args=arguments, standalone_mode=False)
-        return code if isinstance(code, int) else 0
-    except click.exceptions.Exit as leaving:
-        return leaving.exit_code
-    except click.ClickException as error:
-        error.show()
-        return 2
+        return _left(code if isinstance(code, int) else 0)
+    except typer.Exit as leaving:
+        return _left(leaving.exit_code)
     except UsageError as error:
         return _tell(error, 2)
     except ToolwrightError as error:
         return _tell(error, 1)
-    except (KeyboardInterrupt, click.Abort):
-        typer.echo("interrupted; what was stored is kept, and the same command goes on from there", err=True)
-        return 130
+    except (KeyboardInterrupt, typer.Abort):
+        return _left(INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output left (`toolwright … | head`); that is no failure, but the stream must not be flushed again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        # Wrong options and the like: typer's own, with their own way to show themselves. Anything else is a defect and keeps its traceback.
+        if not isinstance(error, _ClickException):
+            raise
+        error.show()  # type: ignore[attr-defined]
+        return 2
+
+
+def _left(code: int) -> int:
+    """The exit code; being interrupted (which typer may turn into an exit of its own) is told."""
+    if code == INTERRUPTED:
+        typer.echo("interrupted; what was stored is kept, and the same command goes on from there", err=True)
+    return code
 
 
 def _tell(error: ToolwrightError, code: int) -> int:

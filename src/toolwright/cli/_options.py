@@ -42,6 +42,6 @@ def sampling_params(temperature: float, max_tokens: int | None, *, embedded: boo
 
 def is_embedded(model: str | None, base_url: str | None) -> bool:
     """Whether one of the package's own models is meant."""
-    from toolwright.recipes._solver import EMBEDDED
+    from toolwright.recipes import EMBEDDED
 
     return base_url is None and (model or "nano") in EMBEDDED

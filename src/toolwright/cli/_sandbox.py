@@ -32,8 +32,8 @@ def run(
     """Run a snippet. The exit code is the snippet's own; 124 for a limit, 125 where the sandbox itself failed."""
     from toolwright.sandbox import Outcome, Sandbox, SandboxLimits, printable
 
-    code = _read(file)
     limits = SandboxLimits(wall_s=timeout, cpu_s=timeout, memory_bytes=memory << 20)
+    code = _read(file)
     with Sandbox(limits=limits, allow_degraded=allow_degraded) as box:
         result = box.run_sync(code, seed=seed)
     if as_json:
