@@ -251,6 +251,8 @@ NETWORK = [
     Row("Unix socket", "import socket; socket.socket(socket.AF_UNIX).connect('/run/docker.sock')", REFUSED),
     Row("abstract socket", "import socket; socket.socket(socket.AF_UNIX).connect('\\0x')", REFUSED),
     Row("datagram pair", "import socket; socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)", REFUSED),
+    Row("out-of-band data", "import socket\na, b = socket.socketpair()\na.send(b'x', socket.MSG_OOB)", REFUSED),
+    Row("notification pipe", "import os; os.pipe2(os.O_EXCL)", REFUSED),
     Row("listens", "import socket; socket.create_server(('127.0.0.1', 0))", REFUSED),
     Row("names", "import socket; socket.getaddrinfo('example.com', 80)", fails("socket.gaierror", "PermissionError")),
     Row("shared memory", "from multiprocessing import shared_memory as s; s.SharedMemory(create=True, size=10)", REFUSED),

@@ -44,14 +44,15 @@ exit 60 93, exit_group 231 94, wait4 61 260, waitid 247 95
 """
 _WAITING = """
 poll 7 -, ppoll 271 73, select 23 -, pselect6 270 72, epoll_create 213 -, epoll_create1 291 20, epoll_ctl 233 21, epoll_wait 232 -,
-epoll_pwait 281 22, epoll_pwait2 441 441, eventfd 284 -, eventfd2 290 19, pipe 22 -, pipe2 293 59, sendto 44 206, recvfrom 45 207, shutdown 48 210,
+epoll_pwait 281 22, epoll_pwait2 441 441, eventfd 284 -, eventfd2 290 19, pipe 22 -, shutdown 48 210,
 getsockopt 55 209, getsockname 51 204, getpeername 52 205
 """
 _TOUCH = """
 chmod 90 -, fchmod 91 52, fchmodat 268 53, utime 132 -, utimes 235 -, utimensat 280 88, futimesat 261 -
 """
 _CHECKED = """
-clone 56 220, fcntl 72 25, kill 62 129, tkill 200 130, tgkill 234 131, prctl 157 167, prlimit64 302 261, ioctl 16 29, socketpair 53 199
+clone 56 220, fcntl 72 25, kill 62 129, tkill 200 130, tgkill 234 131, prctl 157 167, prlimit64 302 261, ioctl 16 29, socketpair 53 199,
+pipe2 293 59, sendto 44 206, recvfrom 45 207
 """
 _REFUSED = """
 clone3 435 435, openat2 437 437, getxattr 191 8, lgetxattr 192 9, fgetxattr 193 10, listxattr 194 11, llistxattr 195 12, flistxattr 196 13
@@ -66,6 +67,10 @@ _PR_SET_NAME, _PR_GET_NAME = 15, 16
 _TCGETS, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX = 0x5401, 0x541B, 0x5421, 0x5450, 0x5451
 _FCNTL_COMMANDS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1032)
 """Duplicate, flags, locks, pipe size."""
+_PIPE_FLAGS = (0, 0x800, 0x80000, 0x80800)
+"""Non-blocking and close-on-exec, not the kernel's notification queues."""
+_SEND_FLAGS, _RECEIVE_FLAGS = (0, 0x40, 0x4000, 0x4040), (0, 0x2, 0x40, 0x100)
+"""Without out-of-band data, which has had holes of its own."""
 _AF_UNIX, _SOCK_TYPE_MASK, _SOCK_STREAM = 1, 0xF, 1
 
 _LOAD, _JUMP, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x54, 0x06
@@ -152,6 +157,10 @@ def _checks(name: str) -> list[Instruction]:
         return _only(1, (_TCGETS, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX), errno.ENOTTY)
     if name == "fcntl":  # not the owner and signal of a descriptor: with them any process of the same user can be killed
         return _only(1, _FCNTL_COMMANDS, errno.EPERM)
+    if name == "pipe2":
+        return _only(1, _PIPE_FLAGS, errno.EINVAL)
+    if name in ("sendto", "recvfrom"):
+        return _only(3, _SEND_FLAGS if name == "sendto" else _RECEIVE_FLAGS, errno.EPERM)
     if name == "clone":  # threads only, and no new namespaces
         return [_argument(0), (_ANY_BIT, 0, 2, _CLONE_THREAD), (_ANY_BIT, 1, 0, _CLONE_NEW_NAMESPACES), (_RETURN, 0, 0, _ALLOW), refuse]
     if name == "socketpair":  # what asyncio wakes itself with; a datagram pair could send to named sockets
