@@ -73,6 +73,8 @@ class Run:
     at_end: bool = False
     closed: bool = False
     approximate: bool = False
+    bulleted: bool = False
+    """Its first sign may be a bullet."""
     runs_on: bool = False
     """It takes up the result of the side before it."""
     first_end: int = 0
@@ -112,11 +114,12 @@ def count_operations(items: list[Operand | str]) -> int:
 def statements(tokens: list[Token]) -> list[Statement]:
     """Every stretch of the text that holds a relation."""
     found = []
-    work = list(reversed(_segments(tokens)))
+    work = [(segment, 0) for segment in reversed(_segments(tokens))]
     while work:
-        segment, cut = work.pop()
-        pieces, inner = _balance(segment, cut)
-        work.extend((group, False) for group in reversed(inner))
+        segment, depth = work.pop()
+        pieces, inner = _balance(segment)
+        if depth < MAX_DEPTH:
+            work.extend((group, depth + 1) for group in reversed(inner))
         for piece, piece_cut in pieces:
             relations = [i for i, token in enumerate(piece) if token.kind is Kind.RELATION]
             if relations:
@@ -124,9 +127,9 @@ def statements(tokens: list[Token]) -> list[Statement]:
     return found
 
 
-def _segments(tokens: list[Token]) -> list[tuple[list[Token], bool]]:
+def _segments(tokens: list[Token]) -> list[list[Token]]:
     """The text cut at sentence ends and commas; a line end cuts unless a relation stands beside it."""
-    segments: list[tuple[list[Token], bool]] = []
+    segments: list[list[Token]] = []
     current: list[Token] = []
     for index, token in enumerate(tokens):
         if token.kind is Kind.MARK:
@@ -140,16 +143,16 @@ def _segments(tokens: list[Token]) -> list[tuple[list[Token], bool]]:
                 continue
         if token.kind in (Kind.BREAK, Kind.LINE):
             if current:
-                segments.append((current, False))
+                segments.append(current)
             current = []
         else:
             current.append(token)
     if current:
-        segments.append((current, False))
+        segments.append(current)
     return segments
 
 
-def _balance(segment: list[Token], cut: bool) -> tuple[list[tuple[list[Token], bool]], list[list[Token]]]:
+def _balance(segment: list[Token]) -> tuple[list[tuple[list[Token], bool]], list[list[Token]]]:
     """The segment without unmatched brackets (which cut it) and without bracketed statements (given back apart)."""
     partner: dict[int, int] = {}
     stack: list[int] = []
@@ -163,6 +166,7 @@ def _balance(segment: list[Token], cut: bool) -> tuple[list[tuple[list[Token], b
     inner: list[list[Token]] = []
     current: list[Token] = []
     relations = [0]
+    cut = False
     for token in segment:
         relations.append(relations[-1] + (token.kind is Kind.RELATION))
     index = 0
@@ -195,12 +199,14 @@ def _statement(piece: list[Token], relations: list[int], cut: bool) -> Statement
 class _Side:
     """Reads the tokens between two relations into runs."""
 
-    def __init__(self, tokens: list[Token], *, opens: bool, cut: bool, ends: bool = True, depth: int = 0) -> None:
+    def __init__(self, tokens: list[Token], *, opens: bool, cut: bool, ends: bool = True, depth: int = 0, failed: set[int] | None = None) -> None:
         self.tokens = tokens
         self.opens = opens
         self.ends = ends
         self.cut = cut
         self.depth = depth
+        self.failed: set[int] = set() if failed is None else failed
+        """Places of brackets that are no operand, so that nested ones are read once and not once a level."""
         self.at = 0
         self.runs: list[Run] = []
         self.run: Run | None = None
@@ -239,6 +245,7 @@ class _Side:
             if first and not self.cut and token.text in "+-":
                 run = self._open_run(token)
                 if self.opens and not (token.text == "-" and self._touches_next()):
+                    run.bulleted = True
                     run.doubtful("it may start with a bullet or a dash")
             else:
                 run = self._open_run(token)
@@ -387,10 +394,12 @@ class _Side:
 
     def _group(self, run: Run) -> Operand | None:
         end = self.partner.get(self.at)
-        if end is None or self.depth >= MAX_DEPTH:
+        place = self.tokens[self.at].start
+        if end is None or self.depth >= MAX_DEPTH or place in self.failed:
             return None
         inner = self._inside(self.at + 1, end, run)
         if inner is None:
+            self.failed.add(place)
             return None
         run.end = self.tokens[end].end
         self.at = end + 1
@@ -399,7 +408,7 @@ class _Side:
 
     def _inside(self, start: int, end: int, run: Run) -> Group | None:
         """What stands between two brackets, if it is one run and nothing else."""
-        side = _Side(self.tokens[start:end], opens=False, cut=False, depth=self.depth + 1)
+        side = _Side(self.tokens[start:end], opens=False, cut=False, depth=self.depth + 1, failed=self.failed)
         runs = side.read()
         if len(runs) != 1 or not runs[0].at_start or not runs[0].at_end or runs[0].unknown or runs[0].closed:
             return None

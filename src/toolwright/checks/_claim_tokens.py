@@ -242,6 +242,9 @@ class _Tokens:
         touching = last is not None and last.end == start
         if last is not None and touching and last.kind is Kind.NUMBER:
             return self._suffix(last, match)
+        if text == "sqrt":
+            self.add(Kind.ROOT, text, start, end)
+            return None
         if text == "x" or text == "х":
             self._letter_x(start, end)
             return None
@@ -272,9 +275,7 @@ class _Tokens:
         if raw in words.LETTER_UNITS and self.spaced and self.out and self.out[-1].kind is Kind.NUMBER and not self._named(raw):
             self.add(Kind.WORD, raw, start, end)
             return
-        variable = words.is_variable(raw, self.text[end : end + 2]) or following in ("_", "(") or any(c.isdigit() for c in raw)
-        if following == "(" and not variable:
-            variable = True
+        variable = words.is_variable(raw, self.text[end : end + 2]) or following in ("_", "(", "[") or any(c.isdigit() for c in raw)
         self.add(Kind.UNKNOWN if variable else Kind.WORD, raw.lower() if not variable else raw, start, end)
 
     def _named(self, letter: str) -> bool:
@@ -296,6 +297,8 @@ class _Tokens:
             else:
                 self.add(Kind.OPERATOR, "*", start, start + 1)
                 return start + 1
+        elif lower == "sqrt":
+            self.add(Kind.ROOT, lower, start, end)
         elif lower in words.UNITS or lower in words.MULTIPLIERS:
             self.add(Kind.WORD, lower, start, end)
         else:

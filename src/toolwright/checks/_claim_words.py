@@ -16,13 +16,13 @@ def listed(text: str) -> frozenset[str]:
 
 NUMERATORS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 DENOMINATORS = {"half": 2, "halves": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10}
-FRACTION_OF = re.compile(rf"(?:({'|'.join(NUMERATORS)})[\s-]+)?({'|'.join(DENOMINATORS)})s?(?=\s+of\b)", re.IGNORECASE)
+FRACTION_OF = re.compile(rf"(?:({'|'.join(NUMERATORS)})[\s-]+)?({'|'.join(DENOMINATORS)})s?(?=[^\S\n]+of\b)", re.IGNORECASE)
 EQUALS = re.compile(
-    r"(?:is|are|was|be)\s+(?:equal\s+to|the\s+same\s+as)\b|equals?(?:\s+to)?\b|(?:is|are|gives|makes)\b(?=\s+(?:\\*\$\s*)?-?\.?\d)",
+    r"(?:is|are|was|be)[^\S\n]+(?:equal[^\S\n]+to|the[^\S\n]+same[^\S\n]+as)\b|equals?(?:[^\S\n]+to)?\b|(?:is|are|gives|makes)\b(?=[^\S\n]+(?:\\*\$\s*)?-?\.?\d)",
     re.IGNORECASE,
 )
 BE = frozenset({"is", "are", "gives", "makes"})
-WORD_OPERATOR = re.compile(r"(?:times|multiplied\s+by|divided\s+by|plus|minus)\b(?=\s+(?:\\*\$\s*)?\(?\.?\d)", re.IGNORECASE)
+WORD_OPERATOR = re.compile(r"(?:times|multiplied[^\S\n]+by|divided[^\S\n]+by|plus|minus)\b(?=[^\S\n]+(?:\\*\$\s*)?\(?\.?\d)", re.IGNORECASE)
 _SIGNS = {"t": "*", "mu": "*", "d": "/", "p": "+", "mi": "-"}
 
 MULTIPLIERS = {"dozen": 12, "dozens": 12, "hundred": 100, "hundreds": 100, "thousand": 1000, "thousands": 1000, "million": 10**6, "millions": 10**6}
@@ -89,7 +89,7 @@ OTHER_ARITHMETIC = re.compile(
 )
 RETRACTION = re.compile(
     r"\b(?:contradict\w*|not true|untrue|mistake[ns]?|incorrect(?:ly)?|inconsistent|(?:does not|doesn['’]t) (?:hold|satisfy|work|match|equal|make)|"
-    r"not (?:possible|equal|correct|satisf\w+)|impossible|no solutions?|wait|apolog\w+|re-?calculate|let['’]?s? (?:me )?correct|"
+    r"not (?:possible|valid|equal|correct|satisf\w+)|impossible|invalid|no solutions?|wait|apolog\w+|re-?calculate|let['’]?s? (?:me )?correct|"
     r"errors?|oops|wrong)\b|≠|\\neq?\b",
     re.IGNORECASE,
 )

@@ -14,6 +14,7 @@ from fractions import Fraction
 from toolwright.checks import _claim_units as units
 from toolwright.checks import _claim_words as words
 from toolwright.checks._claim_grammar import Call, Group, Number, Operand, Run, Statement, statements
+from toolwright.checks._claim_sentences import sentences
 from toolwright.checks._claim_tokens import Kind, Token, tokenize
 from toolwright.checks._claim_values import STANDARD, Reading, evaluate, features, numbers, readings, spread
 from toolwright.checks._numbers import Undecidable, Value, approximate, show
@@ -64,12 +65,23 @@ def find_claims(text: str) -> tuple[Claim, ...]:
     for mark in tokens:
         if mark.kind is Kind.MARK:
             claims += _judge_mark(text, mark, rounded)
+    claims += _told(text)
     return tuple(sorted(claims, key=lambda claim: (claim.start, claim.end)))
 
 
 def refuted_claims(text: str) -> tuple[Claim, ...]:
     """The false statements of a text, in order."""
     return tuple(claim for claim in find_claims(text) if claim.verdict is False)
+
+
+def _told(text: str) -> list[Claim]:
+    """The claims made in words."""
+    found = []
+    for said in sentences(text):
+        verdict, right = said.equal, show(said.value)
+        reason = "both sides are equal" if verdict else f"it is {right}" if verdict is False else "the words around it leave a doubt"
+        found.append(Claim(text[said.start : said.end], said.start, said.end, verdict, right if verdict is False else None, reason))
+    return found
 
 
 def _judge_mark(text: str, mark: Token, rounded: set[Fraction]) -> list[Claim]:
@@ -186,6 +198,9 @@ def _compare(text: str, left: Run, right: Run, relation: Token, rounded: set[Fra
     other = _other_reading(left, right, loose)
     if other is not None:
         return other
+    dashed = _dashed(left, b)
+    if dashed is not None:
+        return dashed
     if left.runs_on and _ends_with(left, b):
         return _Finding(None, "the result of the last term of a run-on chain")
     doubt = _excuse(left, right, a, b, rounded) or closeness or _doubt(text, left, right, relation, a, b)
@@ -193,8 +208,9 @@ def _compare(text: str, left: Run, right: Run, relation: Token, rounded: set[Fra
         if "nearest whole" in doubt:
             rounded.update(n.value for n in (_plain(left), _plain(right)) if n is not None and isinstance(n.value, Fraction))
         return _Finding(None, doubt)
-    value = a if _plain(left) is None else b
-    return _Finding(False, f"{text[left.start : left.end] if value is a else text[right.start : right.end]} is {show(value)}", show(value))
+    value, run = (a, left) if _plain(left) is None else (b, right)
+    written = text[run.start : run.end]
+    return _Finding(False, f"{written if len(written) <= 80 else 'the expression'} is {show(value)}", show(value))
 
 
 def _plain(run: Run) -> Number | None:
@@ -225,6 +241,8 @@ def _close(left: Run, right: Run, a: Value, b: Value, loose: bool, ways: tuple[R
         whole = unit >= 1 and isinstance(exact, Fraction) and not loose
         if whole and _only_sums(left) and _only_sums(right):
             return ""
+        if loose and unit >= 1 and 2 * gap > unit:
+            return "roughly equal"
         return "rounded to the nearest whole number, or cut off" if whole else True
     if loose and gap <= _ROUGH_SHARE * max(abs(approximate(a)), abs(approximate(b))):
         return "roughly equal"
@@ -263,6 +281,16 @@ def _run_on(left: Run, right: Run, loose: bool) -> _Finding | None:
                 return _Finding(True, "a run-on chain: the result so far is right", end=right.first_end)
         except Undecidable:
             continue
+    return None
+
+
+def _dashed(left: Run, value: Value) -> _Finding | None:
+    """Whether a statement holds once a bullet or a label's dash before it is not read as minus: `- 5 + 3 = 8`, `Day 1 - 5 + 3 = 8`."""
+    first = left.items[0]
+    if left.bulleted and isinstance(first, Call) and first.name == "negative" and evaluate([first.arguments[0], *left.items[1:]]) == value:
+        return _Finding(True, "both sides are equal behind the bullet")
+    if left.before not in words.CONNECTORS and left.items[1:2] == ["-"] and evaluate(left.items[2:]) == value:
+        return _Finding(None, "the first number may be a label")
     return None
 
 
@@ -335,7 +363,7 @@ def _mixed_units(run: Run) -> bool:
 
 def _cut_off(text: str, right: Run, a: Value, b: Value) -> bool:
     number = _plain(right)
-    if number is None or text[right.end :].strip() or not isinstance(a, Fraction) or not isinstance(b, Fraction):
+    if number is None or text[right.end : right.end + _CONTEXT].strip() or not isinstance(a, Fraction) or not isinstance(b, Fraction):
         return False
     return a > b >= 0 and show(a).startswith(show(b)) and text[-1:].isdigit()
 

@@ -37,6 +37,10 @@ COMMAND = "python -m toolwright.recipes.claims_study --write results/claims.json
 
 _NUMBER = r"\$?\d[\d,]*(?:\.\d+)?%?"
 _ROUGH = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s*([+\-*/×x÷])\s*\$?(\d[\d,]*(?:\.\d+)?)\s*=\s*\$?(-?\d[\d,]*(?:\.\d+)?)")
+_ANCHORED = re.compile(
+    r"(?<![\d.,+\-*/×x÷%)(])(?<![+\-*/×x÷=(]\s)(?<![+\-*/×x÷=]\s\$)(\d[\d,]*(?:\.\d+)?)\s*([+\-*/×x÷])\s*\$?(\d[\d,]*(?:\.\d+)?)"
+    r"\s*=\s*\$?(-?\d[\d,]*(?:\.\d+)?)(?![\d.]*\s*[%+\-*/×x÷\d])"
+)
 _OPERAND = rf"{_NUMBER}(?:\s?[A-Za-z]{{2,}}(?:/[A-Za-z]+)?){{0,2}}"
 _EQUATION = re.compile(
     rf"(?<![\w.^)}}+\-*/=_$\\])(?<![+\-*/=x×÷]\s)(?<![+\-*/=x×÷]\s\$)\\?{_OPERAND}(?:\s?(?:[+\-*/×x÷·]|\\times|\\cdot|\\div)\s?\\?{_OPERAND})+\s?[=≈]\s?\\?{_NUMBER}"
@@ -49,9 +53,12 @@ def half(problem_id: str) -> str:
     return "development" if int(hashlib.sha256(problem_id.encode()).hexdigest(), 16) % 2 == 0 else "held_out"
 
 
-def rough_refutes(text: str) -> bool:
-    """Whether the baseline refutes: `a op b = c` between plain numbers, off by more than a hundredth and by more than 1 %."""
-    for match in _ROUGH.finditer(text):
+def rough_refutes(text: str, *, anchored: bool = False) -> bool:
+    """Whether the baseline refutes: `a op b = c` between plain numbers, off by more than a hundredth and by more than 1 %.
+
+    Anchored: only where no sign stands before or behind it, so that it never takes `3 - 4 = 9` out of `16 - 3 - 4 = 9`.
+    """
+    for match in (_ANCHORED if anchored else _ROUGH).finditer(text):
         a, b, c = (float(match.group(i).replace(",", "")) for i in (1, 3, 4))
         sign = match.group(2)
         if sign in "/÷" and b == 0:
@@ -106,6 +113,7 @@ def _pool_rows(data: Path) -> Iterator[dict[str, Any]]:
                 "claims": claims,
                 "ours": any(claim.verdict is False for claim in claims),
                 "rough": rough_refutes(text),
+                "anchored": rough_refutes(text, anchored=True),
             }
 
 
@@ -128,7 +136,7 @@ def _shares(rows: list[dict[str, Any]]) -> dict[str, Any]:
     for kind, right in (("right", True), ("wrong", False)):
         chosen = [r for r in rows if r["right"] is right]
         found[kind] = len(chosen)
-        for name in ("ours", "rough"):
+        for name in ("ours", "rough", "anchored"):
             hits = sum(r[name] for r in chosen)
             share, low, high = wilson(hits, len(chosen))
             found[f"{kind}_refuted_{name}"] = {"count": hits, "share": share, "low": low, "high": high}
@@ -175,6 +183,7 @@ def _gold_half(rows: list[dict[str, Any]]) -> dict[str, Any]:
         claims = find_claims(text)
         tally.add("refuted", any(claim.verdict is False for claim in claims))
         tally.add("refuted_rough", rough_refutes(text))
+        tally.add("refuted_anchored", rough_refutes(text, anchored=True))
         for mark in marks:
             if mark.is_equation:
                 tally.add("decided", _decided(claims, mark.place))
@@ -189,6 +198,7 @@ def _catch(tally: _Tally, planted: Corruption) -> None:
     for name in ("caught", f"caught_{planted.where}", f"caught_{planted.kind}"):
         tally.add(name, caught)
     tally.add("caught_rough", rough_refutes(planted.text))
+    tally.add("caught_anchored", rough_refutes(planted.text, anchored=True))
 
 
 class _Tally:
