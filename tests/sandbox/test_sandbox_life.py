@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -24,7 +26,7 @@ LIMITS = SandboxLimits(wall_s=30.0, cpu_s=2.0, memory_bytes=128 << 20)
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(limits=LIMITS, preload=()) as made:
+    with Sandbox(limits=LIMITS, preload=(), spares=0) as made:
         made.run_sync("1")
         yield made
 
@@ -159,7 +161,7 @@ def test_nothing_survives_the_caller(how: signal.Signals) -> None:
     script = """
         import threading, time
         from toolwright.sandbox import Sandbox
-        sandbox = Sandbox(preload=())
+        sandbox = Sandbox(preload=(), spares=0)
         sandbox.run_sync("1")
         print(sandbox._link.process.pid, flush=True)
         threading.Thread(target=sandbox.run_sync, args=("import time; time.sleep(50)",)).start()
@@ -322,24 +324,56 @@ def test_no_leaks_after_many_runs_of_all_kinds(sandbox: Sandbox) -> None:
     assert held()[2] <= before[2] + slack
 
 
-def test_level_2_leaves_no_folder_behind() -> None:
-    def folders() -> set[str]:
-        return {name for name in os.listdir("/tmp") if name.startswith("toolwright-sandbox-")}
+def test_level_2_leaves_no_folder_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = Path(tempfile.mkdtemp(dir="/tmp"))  # pytest's own folders cannot be entered by an unprivileged user
+    parent.chmod(0o755)
+    monkeypatch.setattr(tempfile, "tempdir", str(parent))
+    try:
+        with Sandbox(preload=(), disable=("namespaces",)) as sandbox:
+            assert sandbox.run_sync("open('f', 'w').write('x')").ok
+            assert len(os.listdir(parent)) == 1
+            deadline = time.monotonic() + 5
+            while list(parent.rglob("f")) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert list(parent.rglob("f")) == []
+        assert os.listdir(parent) == []
+        with Sandbox(preload=(), disable=("namespaces",)) as sandbox:
+            sandbox.run_sync("1")
+            supervisor = supervisor_of(sandbox)
+            os.kill(supervisor, signal.SIGKILL)
+            wait_until_gone([supervisor])
+            sandbox.run_sync("1")  # its start sweeps up what the killed one left
+            assert len(os.listdir(parent)) == 1
+        assert os.listdir(parent) == []
+    finally:
+        shutil.rmtree(parent)
 
-    before = folders()
-    with Sandbox(preload=(), disable=("namespaces",)) as sandbox:
-        sandbox.run_sync("open('f', 'w').write('x')")
-        (mine,) = folders() - before
-        assert os.listdir(f"/tmp/{mine}") == []
-    assert folders() == before
-    with Sandbox(preload=(), disable=("namespaces",)) as sandbox:
-        sandbox.run_sync("1")
+
+def test_spares_are_used_replaced_and_taken_down() -> None:
+    def spares() -> set[int]:
+        return set(below(supervisor)) - helpers
+
+    with Sandbox(preload=(), spares=2) as sandbox:
+        sandbox.capabilities()
         supervisor = supervisor_of(sandbox)
-        os.kill(supervisor, signal.SIGKILL)
-        wait_until_gone([supervisor])
-        sandbox.run_sync("1")  # its start sweeps up what the killed one left
-        assert len(folders() - before) == 1
-    assert folders() == before
+        helpers = set(below(supervisor)[: 2 if sandbox.capabilities().layer("namespaces").active else 1])
+        sandbox.run_sync("1")
+        for _ in range(5):
+            deadline = time.monotonic() + 10
+            while len(spares()) != 2 and time.monotonic() < deadline:
+                time.sleep(0.02)
+            waiting = spares()
+            assert len(waiting) == 2
+            assert sandbox.run_sync("1").ok
+            assert len(waiting - spares()) <= 1
+        for pid in spares():
+            os.kill(pid, signal.SIGKILL)  # a spare that dies must not become a snippet's failure
+        time.sleep(0.2)
+        assert [sandbox.run_sync(f"{n}").value for n in range(4)] == ["0", "1", "2", "3"]
+        other = sandbox.run_sync("import resource; resource.getrlimit(resource.RLIMIT_FSIZE)[0]", limits=SandboxLimits(file_bytes=4096))
+        assert other.value == "4096", "a spare has the default limits only"
+        everything = [supervisor, *below(supervisor)]
+    assert wait_until_gone(everything) == []
 
 
 def test_refuses_where_nothing_can_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ SHORT = SandboxLimits(wall_s=0.5, cpu_s=20.0)
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(limits=LIMITS, preload=("numpy",), max_sessions=20) as made:
+    with Sandbox(limits=LIMITS, preload=("numpy",), max_sessions=20, spares=0) as made:
         yield made
 
 

@@ -59,8 +59,9 @@ class Sandbox:
     The first use starts the supervisor and the zygote (about half a second with numpy and sympy preloaded); making the object costs nothing. One object
     serves any number of threads and event loops. Close it with `close`, `aclose` or ``with``; it also ends with the process that made it.
 
-    `preload` names packages that every snippet finds loaded; `importable` names more folders that snippets may import from (and read); `disable` switches
-    layers off (one of landlock, namespaces, seccomp, user), for tests of weaker levels.
+    `preload` names packages that every snippet finds loaded; `importable` names more folders that snippets may import from (and read); `spares`
+    processes are kept forked and locked down for the next snippets with the default limits, which hides most of the latency; `disable`
+    switches layers off (some of landlock, namespaces, seccomp, user), for tests of weaker levels.
 
     Raises: UsageError at the first use where the machine gives less than level 2 and the caller did not accept that: `allow_degraded` accepts level 1
     (files can be read), `allow_unsafe` accepts level 0 (no isolation at all).
@@ -73,6 +74,7 @@ class Sandbox:
         max_running: int | None = None,
         max_sessions: int = 256,
         session_idle_s: float = 3600.0,
+        spares: int = 2,
         allow_degraded: bool = False,
         allow_unsafe: bool = False,
         preload: Sequence[str] = _PACKAGES,
@@ -88,6 +90,7 @@ class Sandbox:
         self._max_running = max_running or len(os.sched_getaffinity(0)) + 1
         self._max_sessions = max_sessions
         self._session_idle_s = session_idle_s
+        self._spares = spares
         self._minimum_level = 0 if allow_unsafe else 1 if allow_degraded else 2
         self._preload = tuple(preload)
         self._importable = tuple(str(Path(folder).resolve()) for folder in importable)
@@ -241,6 +244,8 @@ class Sandbox:
             "max_running": self._max_running,
             "max_sessions": self._max_sessions,
             "session_idle_s": self._session_idle_s,
+            "spares": self._spares,
+            "spare_limits": limits_to_wire(self.limits),
         }
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:

@@ -238,7 +238,7 @@ class Child:
             return max(self.asked + (_SET_UP_S if self.pidfd >= 0 else FORK_S) - now, 0)
         turn = self.turn
         if turn is None:
-            return _IDLE_CHECK_S
+            return _IDLE_CHECK_S if self.session else None
         if turn.interrupted is not None:
             return max(turn.interrupted + _GRACE_S - now, 0)
         left_wall = turn.started + self.limits.wall_s + turn.starved_s - now
@@ -253,7 +253,7 @@ class Child:
             if now - self.asked > _SET_UP_S:
                 self.stop("infra")
         elif turn is None:
-            if self.cpu_used_s() - self._idle_cpu_s > self.limits.cpu_s:
+            if self.session and self.cpu_used_s() - self._idle_cpu_s > self.limits.cpu_s:
                 self.kill()  # a thread, or a forged end of turn, works on behind the clocks' back
         elif turn.interrupted is not None:
             if now - turn.interrupted > _GRACE_S:
@@ -378,12 +378,15 @@ def pid_of(pidfd: int) -> int:
 
 
 def _run_delay_s(pid: int) -> float:
-    """Seconds the process's main thread has waited for a core; 0 where the kernel does not tell."""
+    """Seconds the most starved thread of the process has waited for a core; 0 where the kernel does not tell."""
+    longest = 0.0
     try:
-        with open(f"/proc/{pid}/schedstat") as stream:
-            return int(stream.read().split()[1]) / 1e9
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/schedstat") as stream:
+                longest = max(longest, int(stream.read().split()[1]) / 1e9)
     except (OSError, ValueError, IndexError):
-        return 0.0
+        return longest
+    return longest
 
 
 def _overfull(folder: str, most_bytes: int) -> bool:

@@ -68,7 +68,11 @@ class Supervisor:
         self._select = selectors.DefaultSelector()
         self._queue: deque[Connection] = deque()
         self._connections: set[Connection] = set()
-        self._children: dict[int, tuple[Child, Connection]] = {}
+        self._children: dict[int, Child] = {}
+        self._owners: dict[int, Connection] = {}
+        """By the child's number; a spare child has none."""
+        self._spare_limits = Limits(**config["spare_limits"])
+        self._spare_deaths = 0
         self._zygote: socket.socket | None = None
         self._launcher = self._zygote_pidfd = -1
         self._hello: dict[str, Any] | None = None
@@ -92,7 +96,7 @@ class Supervisor:
         """Handle events until the caller is gone."""
         while self._open:
             now = time.monotonic()
-            waits = [wait for child, _ in self._children.values() if (wait := child.next_check(now)) is not None]
+            waits = [wait for child in self._children.values() if (wait := child.next_check(now)) is not None]
             if self._hello is None and self._zygote is not None:
                 waits.append(max(self._asked_at + _START_S - now, 0))
             events = self._select.select(min(waits) if waits else None)
@@ -114,13 +118,13 @@ class Supervisor:
 
     def _check_clocks(self) -> None:
         now = time.monotonic()
-        for child, connection in list(self._children.values()):
+        for child in list(self._children.values()):
             child.check(now)
-            idle_s = self._config["session_idle_s"]
-            if child.session and child.turn is None and child.ready and connection.turn is None and now - child.idle_since > idle_s:
+            waiting = child.session and child.ready and child.turn is None and self._owners[child.number].turn is None
+            if waiting and now - child.idle_since > self._config["session_idle_s"]:
                 child.kill()
         slow_start = self._hello is None and self._zygote is not None and now - self._asked_at > _START_S
-        if slow_start or any(child.pidfd < 0 and now - child.asked > FORK_S for child, _ in self._children.values()):
+        if slow_start or any(child.pidfd < 0 and now - child.asked > FORK_S for child in self._children.values()):
             self._kill_zygote()
             self._bury_zygote()
 
@@ -242,7 +246,7 @@ class Supervisor:
                 connection.turn = None
                 self._reply(connection, {"refused_level": self._hello["level"], "layers": self._hello["hello"]})
                 continue
-            busy = [child for child, _ in self._children.values() if child.turn is not None]
+            busy = [child for child in self._children.values() if child.turn is not None]
             if len(busy) >= self._config["max_running"]:
                 return
             limits = connection.limits
@@ -250,38 +254,49 @@ class Supervisor:
                 return
             self._queue.popleft()
             self._start(connection, limits)
+        self._refill()
 
     def _start(self, connection: Connection, limits: Limits) -> None:
         turn = connection.turn
         if turn is None:
             return
-        child = connection.child
-        if child is None:
-            child = self._fork(connection, limits)
-            if child is None:
+        if connection.child is None:
+            try:
+                connection.child = self._spare(connection, limits) or self._fork(limits, connection.session)
+            except OSError as error:
+                self._fail(connection, f"no child can be made: {error}")
                 return
-        child.begin(turn)
-        self._push(child)
+            self._owners[connection.child.number] = connection
+        connection.child.begin(turn)
+        self._push(connection.child)
 
-    def _fork(self, connection: Connection, limits: Limits) -> Child | None:
+    def _spare(self, connection: Connection, limits: Limits) -> Child | None:
+        """A child that waits for work, if there is one with these limits; rather one that is already locked down."""
+        if connection.session or limits != self._spare_limits:
+            return None
+        spares = [child for child in self._children.values() if child.number not in self._owners]
+        return min(spares, key=lambda child: not child.ready, default=None)
+
+    def _refill(self) -> None:
+        """Fork spare children while nobody waits, so that the next snippet need not wait for a fork."""
+        spares = len(self._children) - len(self._owners)
+        if self._hello is None or self._hello["level"] < self._config["minimum_level"] or self._spare_deaths >= _QUICK_DEATHS:
+            return
+        for _ in range(self._config["spares"] - spares):
+            with contextlib.suppress(OSError):  # only a convenience; a real request will say what is wrong
+                self._fork(self._spare_limits, session=False)
+
+    def _fork(self, limits: Limits, session: bool) -> Child:
         if self._zygote is None:
-            return None
+            raise OSError("the zygote is not running")
         self._number += 1
-        try:
-            child = Child(self._number, limits, connection.session)
-        except OSError as error:
-            self._fail(connection, f"no descriptors left for a child: {error}")
-            return None
-        self._children[child.number] = (child, connection)
-        connection.child = child
+        child = Child(self._number, limits, session)
+        self._children[child.number] = child
         for fd in child.open:
-            self._watch(fd, lambda mask, fd=fd: self._hear(child, connection, fd, mask))  # type: ignore[misc]
-        try:
+            self._watch(fd, lambda mask, fd=fd: self._hear(child, fd, mask))  # type: ignore[misc]
+        with contextlib.suppress(OSError):  # the zygote is dying; its end requeues the turn
             socket.send_fds(self._zygote, [json.dumps(child.fork_request()).encode()], child.theirs)
-        except OSError:
-            return child  # the zygote is dying; its end requeues the turn
-        finally:
-            child.close_theirs()
+        child.close_theirs()
         return child
 
     def _push(self, child: Child) -> None:
@@ -291,14 +306,14 @@ class Supervisor:
         if key is not None and key.events != wanted:
             self._select.modify(key.fd, wanted, key.data)
 
-    def _hear(self, child: Child, connection: Connection, fd: int, mask: int) -> None:
+    def _hear(self, child: Child, fd: int, mask: int) -> None:
         if mask & selectors.EVENT_WRITE:
             self._push(child)
         if mask & selectors.EVENT_READ and not child.readable(fd):
             self._unwatch(fd)
         if child.done_code is not None and child.turn is not None:
             child.drain()
-            self._finish(connection, child.finish_turn())
+            self._finish(self._owners[child.number], child.finish_turn())
             self._pump()
 
     def _finish(self, connection: Connection, verdict: dict[str, Any]) -> None:
@@ -356,9 +371,9 @@ class Supervisor:
             for connection in [each for each in self._connections if each.wants_hello]:
                 self._answer_hello(connection)
         elif "started" in report:
-            child, connection = self._children[report["started"]]
+            child = self._children[report["started"]]
             child.started(fds[0], report["scratch"] if self._hello is not None and self._hello["scratch"] else "")
-            if connection not in self._connections:
+            if child.number in self._owners and self._owners[child.number] not in self._connections:
                 child.kill()
         elif "exited" in report:
             self._deaths = 0
@@ -368,35 +383,47 @@ class Supervisor:
         self._pump()
 
     def _child_ended(self, report: dict[str, Any]) -> None:
-        child, connection = self._children.pop(report["exited"])
+        child = self._children[report["exited"]]
         child.drain()
-        if child.session and child.turn is not None and child.done_code is not None:
-            self._finish(connection, child.finish_turn())
-        verdict = child.end(report["status"], report["cpu_s"])
-        self._forget(child, connection)
+        connection = self._owners.get(child.number)
+        verdict = None
+        if connection is None:
+            self._spare_deaths += 1
+        else:
+            if child.session and child.turn is not None and child.done_code is not None:
+                self._finish(connection, child.finish_turn())
+            verdict = child.end(report["status"], report["cpu_s"])
+        self._forget(child)
         self._reap()
         if self._hello is not None and self._hello["level"] == 0:
             self._kill_strays()
-        if verdict is None:
+        if connection is None or verdict is None:
             return
         if verdict["outcome"] == "infra":
             self._retry(connection, verdict["texts"][3])
         else:
+            self._spare_deaths = 0
             self._finish(connection, verdict)
 
     def _not_forked(self, report: dict[str, Any]) -> None:
-        child, connection = self._children.pop(report["failed"])
+        child = self._children[report["failed"]]
         child.turn = None
-        self._forget(child, connection)
-        self._retry(connection, f"the zygote could not fork: {report['why']}")
+        connection = self._owners.get(child.number)
+        self._forget(child)
+        if connection is None:
+            self._spare_deaths += 1
+        else:
+            self._retry(connection, f"the zygote could not fork: {report['why']}")
 
-    def _forget(self, child: Child, connection: Connection) -> None:
-        for fd in list(self._select.get_map()):
-            if fd in child.all_fds:
-                self._unwatch(fd)
+    def _forget(self, child: Child) -> None:
+        for fd in child.all_fds:
+            self._unwatch(fd)
         child.close()
-        connection.child = None
-        connection.was_reset = connection.session
+        del self._children[child.number]
+        connection = self._owners.pop(child.number, None)
+        if connection is not None:
+            connection.child = None
+            connection.was_reset = connection.session
 
     def _retry(self, connection: Connection, why: str) -> None:
         """Queue the turn again, in front; a session's turn is not run a second time, as its first part may have happened."""
@@ -409,7 +436,7 @@ class Supervisor:
             self._queue.appendleft(connection)
 
     def _kill_zygote(self) -> None:
-        for pidfd in [self._launcher, self._zygote_pidfd, *(child.pidfd for child, _ in self._children.values())]:
+        for pidfd in [self._launcher, self._zygote_pidfd, *(child.pidfd for child in self._children.values())]:
             if pidfd >= 0:
                 _kill(pidfd)
 
@@ -429,11 +456,12 @@ class Supervisor:
         self._remove_scratch()
         self._stderr = self._zygote_pidfd = self._launcher = -1
         self._zygote, was_up, self._hello = None, self._hello is not None, None
-        children, self._children = list(self._children.values()), {}
-        for child, connection in children:
+        for child in list(self._children.values()):
             child.turn = None
-            self._forget(child, connection)
-            self._retry(connection, f"the zygote ended: {self._last_words[-300:]}")
+            owner = self._owners.get(child.number)
+            self._forget(child)
+            if owner is not None:
+                self._retry(owner, f"the zygote ended: {self._last_words[-300:]}")
         self._reap()
         self._deaths += 1
         if self._deaths >= _QUICK_DEATHS and not was_up:
@@ -458,9 +486,9 @@ class Supervisor:
 
     def _kill_strays(self) -> None:
         """Kill what a snippet without seccomp forked and left; postponed while a fork of ours is not yet reported."""
-        if any(child.pidfd < 0 for child, _ in self._children.values()):
+        if any(child.pidfd < 0 for child in self._children.values()):
             return
-        ours = {pid_of(self._launcher), pid_of(self._zygote_pidfd), *(child.pid for child, _ in self._children.values())}
+        ours = {pid_of(self._launcher), pid_of(self._zygote_pidfd), *(child.pid for child in self._children.values())}
         for pid in _descendants(os.getpid()) - ours:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
