@@ -85,7 +85,12 @@ def test_no_catch_all_names_and_no_file_over_600_lines():
 
 @pytest.mark.parametrize(
     ("text", "wrong"),
-    [("from toolwright.cli import main", True), ("def f():\n    import toolwright.evaluation", True), ("from toolwright.errors import UsageError", False), ("from toolwright.episodes._types import Span", True)],
+    [
+        ("from toolwright.cli import main", True),
+        ("def f():\n    import toolwright.evaluation", True),
+        ("from toolwright.errors import UsageError", False),
+        ("from toolwright.episodes._types import Span", True),
+    ],
 )
 def test_the_walk_sees_what_it_must(tmp_path, monkeypatch, text, wrong):
     path = PACKAGE / "checks" / "imagined.py"

@@ -113,7 +113,12 @@ def test_a_missing_extra_prints_its_install_line(tmp_path):
     # A Python that cannot import torch stands for an installation without the extra.
     (tmp_path / "torch.py").write_text("raise ImportError('not here')\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    done = subprocess.run([sys.executable, "-c", "from toolwright.cli import main; main()", "solve", QUESTION, "-m", str(tmp_path)], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", "from toolwright.cli import main; main()", "solve", QUESTION, "-m", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
     assert done.returncode == 2
     assert 'pip install "toolwright[local]"' in sentence(done.stderr)
 

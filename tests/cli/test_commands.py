@@ -62,7 +62,9 @@ def test_the_interpreter_dialect_calls_the_tool(capsys):
 @needs_pico
 def test_eval_json_has_a_row_per_task_strategy_and_n(capsys, tmp_path):
     task = "wordproblems:digits=2,steps=1,count=4"
-    code, out, err = call(capsys, "eval", task, "--model", "pico", "-n", "1,2", "-s", "greedy,majority,t1", "--store", str(tmp_path), "--json", "--max-tokens", "60")
+    code, out, err = call(
+        capsys, "eval", task, "--model", "pico", "-n", "1,2", "-s", "greedy,majority,t1", "--store", str(tmp_path), "--json", "--max-tokens", "60"
+    )
     assert code == 0, err
     rows = json.loads(out)["results"]
     assert {(row["strategy"], row["n"]) for row in rows} >= {("greedy", 1), ("majority", 1), ("majority", 2), ("t1", 1), ("t1", 2)}
@@ -81,7 +83,7 @@ def test_ctrl_c_leaves_a_store_that_goes_on(tmp_path):
     while time.monotonic() < deadline and not any(path.stat().st_size > 20_000 for path in tmp_path.rglob("*.sqlite*")):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert "Traceback" not in err
     assert process.returncode in (0, 130)
     assert process.returncode == 0 or "interrupted" in err

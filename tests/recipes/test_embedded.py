@@ -51,7 +51,10 @@ def test_digits_are_single_tokens_and_ids_are_reserved(tokenizer):
     assert len(reserved) >= 32
 
 
-@pytest.mark.parametrize("text", ["<code>\nn1=5*2\nprint(n1)\n</code>\n<interpreter>\n10\n</interpreter>\n\n#### 10", "Grüße 😀 … x² – 3/4", "def f(x):\n    return x\n"])
+TEXTS = ("<code>\nn1=5*2\nprint(n1)\n</code>\n<interpreter>\n10\n</interpreter>\n\n#### 10", "Grüße 😀 … x² – 3/4", "def f(x):\n    return x\n")
+
+
+@pytest.mark.parametrize("text", TEXTS)
 def test_the_tokenizer_keeps_every_text(tokenizer, text):
     assert tokenizer.decode(tokenizer(text).input_ids) == text
 

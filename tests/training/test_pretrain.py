@@ -19,11 +19,17 @@ def tiny_model(seed: int = 0):
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=16, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, tie_word_embeddings=True, bos_token_id=None, eos_token_id=1
-        )
+    shape = LlamaConfig(
+        vocab_size=16,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=1,
     )
+    return LlamaForCausalLM(shape)
 
 
 def counting(position: int) -> Iterator[Example]:
@@ -93,7 +99,10 @@ def test_a_kill_while_saving_leaves_a_checkpoint(tmp_path):
 def test_other_settings_are_refused(tmp_path):
     run(tmp_path, minutes=0.0)
     with pytest.raises(UsageError, match="muon_lr"):
-        run(tmp_path, settings=PretrainSettings(max_tokens=12_000, batch_tokens=256, validate_every=4_000, bf16=False, compile=False, warmup_share=0.05, muon_lr=0.1))
+        run(
+            tmp_path,
+            settings=PretrainSettings(max_tokens=12_000, batch_tokens=256, validate_every=4_000, bf16=False, compile=False, warmup_share=0.05, muon_lr=0.1),
+        )
 
 
 def test_validation_counts_only_weighted_tokens():
@@ -124,4 +133,5 @@ def test_stacked_muon_is_torchs_muon():
 def test_orthogonalize_brings_singular_values_near_one():
     torch.manual_seed(1)
     values = torch.linalg.svdvals(orthogonalize(torch.randn(3, 16, 40)).float())
-    assert 0.6 < values.min() and values.max() < 1.3
+    assert values.min() > 0.6
+    assert values.max() < 1.3

@@ -143,7 +143,6 @@ def export(name: str, folder: Path, target: Path | None = None) -> dict[str, Any
     if not (checkpoint / "run.json").is_file():
         raise UsageError(f"no checkpoint at {checkpoint}; train with: toolwright train embedded {name} --folder {folder}")
     import torch
-
     from transformers.utils import logging
 
     logging.disable_progress_bar()
