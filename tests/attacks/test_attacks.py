@@ -200,7 +200,7 @@ FILES = [
     Row("reads passwords", "open('/etc/shadow').read()", REFUSED),
     Row("reads a key", "open('/root/.ssh/id_rsa').read()", REFUSED),
     Row("lists the root", "import os; os.listdir('/')", REFUSED),
-    Row("walks the homes", "import os; print([x for top in ('/home', '/root', '/work', '/var') for x in os.walk(top)])", says("[]")),
+    Row("walks the homes", "import os; print([x for top in ('/home', '/root', '/var', '/opt') for x in os.walk(top)])", says("[]")),
     Row("writes to /tmp", "open('/tmp/out', 'w')", REFUSED),
     Row("writes beside the library", "import os, sympy; open(os.path.dirname(sympy.__file__) + '/x.py', 'w')", REFUSED),
     Row("overwrites the library", "import sympy; open(sympy.__file__, 'a')", REFUSED),
