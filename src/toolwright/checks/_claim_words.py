@@ -18,7 +18,7 @@ NUMERATORS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five"
 DENOMINATORS = {"half": 2, "halves": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10}
 FRACTION_OF = re.compile(rf"(?:({'|'.join(NUMERATORS)})[\s-]+)?({'|'.join(DENOMINATORS)})s?(?=[^\S\n]+of\b)", re.IGNORECASE)
 EQUALS = re.compile(
-    r"(?:is|are|was|be)[^\S\n]+(?:equal[^\S\n]+to|the[^\S\n]+same[^\S\n]+as)\b|equals?(?:[^\S\n]+to)?\b|(?:is|are|gives|makes)\b(?=[^\S\n]+(?:\\*\$\s*)?-?\.?\d)",
+    r"(?:is|are|was|be)[^\S\n]+(?:equal[^\S\n]+to|the[^\S\n]+same[^\S\n]+as)\b|equals?(?:[^\S\n]+to)?\b|(?:is|are|gives|makes)\b(?=[^\S\n]+(?:(?:approximately|about|roughly|around|nearly)[^\S\n]+)?(?:\\*\$\s*)?-?\.?\d)",
     re.IGNORECASE,
 )
 BE = frozenset({"is", "are", "gives", "makes"})
@@ -80,7 +80,7 @@ SUSPECT_SENTENCE = re.compile(
     r"contradict\w*|impossible|instead of|guess|supposed|hypothe\w+|typo|if and only)\b",
     re.IGNORECASE,
 )
-DENIAL = re.compile(r"(?:\bnot|\bcannot|n['’]t|\bnever)(?:\s+\w+)?\s+\S{0,2}$", re.IGNORECASE)
+DENIAL = re.compile(r"(?:\bnot (?:true|right|correct|the case) that|\bnot|\bcannot|n['’]t|\bnever)(?:\s+\w+)?\s+\S{0,2}$", re.IGNORECASE)
 """Said right before a statement, it denies it."""
 OTHER_ARITHMETIC = re.compile(
     r"\\p?mod\b|\\bmod\b|\bmod(?:ulo|ulus)?\b|\bbase[\s-]*(?:\$|\\\(|\\boxed\{|\d)|\bbinary\b|\bhexadecimal\b|\boctal\b|\\equiv|≡|\bcongruen\w+|"

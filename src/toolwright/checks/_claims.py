@@ -110,7 +110,7 @@ def _judge_statement(text: str, statement: Statement, rounded: set[Fraction], ot
             right.doubtful("the text is about another kind of arithmetic")
         if len(right_side) > 1 and not right_side[1].operations and _compound(text[right.end : right_side[1].start]):
             right.doubtful("another number follows the result")
-        _judge_place(text, left, right, relation, first=index == 0, alone=left is left_side[0])
+        _judge_place(text, left, right, relation, first=index == 0 or statement.relations[index - 1].text == "is", alone=left is left_side[0])
         finding = _judge(text, left, right, relation, rounded)
         end = right.end if finding.end is None else finding.end
         claims.append(Claim(text[left.start : end], left.start, end, finding.verdict, finding.expected, finding.reason))

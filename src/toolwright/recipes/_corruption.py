@@ -15,6 +15,7 @@ from fractions import Fraction
 
 _MARK = re.compile(r"<<([^<>]*)>>")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
+_BEYOND = re.compile(r"sqrt|√|binom|!|\\pi|π|[²³]|dozen|hundred|thousand|illion|\bhalf\b|third|quarter|twice|≈|approx")
 _KINDS = ("digit", "near", "swap", "scale")
 
 
@@ -77,6 +78,36 @@ def corrupt(text: str, marks: list[Mark], *, seed: str) -> Corruption | None:
         if new is not None and _is_false(mark, where, index, text[start:end], new):
             return Corruption(text[:start] + new + text[end:], where, kind)
     return None
+
+
+def false_as_written(statement: str) -> bool | None:
+    """Whether `left = right` is false when read as plain arithmetic, units and names passed over; None where it is more than that.
+
+    Rounding to the decimals shown counts as true. This reader shares nothing with the claims check, so it can confirm what that refutes.
+    """
+    if _BEYOND.search(statement):
+        return None
+    left, equals, right = _flattened(statement).partition("=")
+    a, b = _value(left), _value(right)
+    if not equals or a is None or b is None:
+        return None
+    places = len(right.strip().rstrip(")").partition(".")[2]) if re.fullmatch(r"[\s\d.()/-]*", right) else 0
+    return abs(a - b) >= Fraction(1, 10**places) if places else a != b
+
+
+def _flattened(statement: str) -> str:
+    """A statement without LaTeX, currency, remarks and units, in Python's signs."""
+    flat = re.sub(r"\\+text\{[^{}]*\}|\\+(?:left|right|boxed)\b|[$€£]|\\\$|&|\\\\", " ", statement)
+    for _ in range(4):
+        flat = re.sub(r"\\+[dct]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"((\1)/(\2))", flat)
+    flat = re.sub(r"\\+(?:times|cdot)\b|[×·]|(?<=[\d)\s])x(?=[\d(\s])", "*", flat)
+    flat = re.sub(r"\\+div\b|÷", "/", flat)
+    flat = flat.replace("−", "-").replace("–", "-").replace("^", "**").replace("{", "(").replace("}", ")").replace("\\", " ")
+    flat = re.sub(r"\bof\b", "*", flat)
+    flat = re.sub(r"\([A-Za-z ]+\)", " ", flat)
+    flat = re.sub(r"\bequals\b|\bis\b", "=", flat)
+    flat = re.sub(r"/?\s*[A-Za-z]+", " ", flat)
+    return re.sub(r"\)\s*\(", ")*(", flat)
 
 
 def _numbers(text: str, mark: Mark) -> list[tuple[int, int, str, int]]:
@@ -144,7 +175,7 @@ def _is_false(mark: Mark, where: str, index: int, old: str, new: str) -> bool:
 
 
 def _value(expression: str) -> Fraction | None:
-    """The exact value of a mark's expression, or None if it is more than + − × ÷ and brackets."""
+    """The exact value of a mark's expression, or None if it is more than + − × ÷, small powers and brackets."""
     plain = re.sub(r"(\d+(?:\.\d+)?|\.\d+)%", r"(\1/100)", expression.replace(",", "").replace("$", ""))
     plain = re.sub(r"(?<![\d.])0+(?=\d)", "", plain)
     try:
@@ -158,6 +189,11 @@ def _walk(node: ast.expr, source: str) -> Fraction:
         return Fraction(ast.get_source_segment(source, node) or "x")
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_walk(node.operand, source)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        base, exponent = _walk(node.left, source), _walk(node.right, source)
+        if exponent.denominator != 1 or abs(exponent) > 64:
+            raise ValueError("an unusual power")
+        return base ** int(exponent)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.Div):
         left, right = _walk(node.left, source), _walk(node.right, source)
         if isinstance(node.op, ast.Add):

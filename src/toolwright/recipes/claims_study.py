@@ -20,7 +20,7 @@ from typing import Any
 from toolwright.checks import Claim, find_claims
 from toolwright.episodes import read_lines
 from toolwright.errors import UsageError
-from toolwright.recipes._corruption import Corruption, corrupt, strip_marks
+from toolwright.recipes._corruption import Corruption, corrupt, false_as_written, strip_marks
 from toolwright.recipes._results import publish, result, run_program
 
 POOLS = (
@@ -79,6 +79,7 @@ def measure(data: Path) -> dict[str, Any]:
     pool_table, model_table = _refutations(pools)
     tables = {
         "pools": pool_table,
+        "refuted_right": _refuted_right(pools),
         "models": model_table,
         "equations": _equations(pools),
         "gold": _gold(data),
@@ -106,6 +107,7 @@ def _pool_rows(data: Path) -> Iterator[dict[str, Any]]:
             claims = find_claims(text)
             yield {
                 "pool": pool,
+                "id": row["id"],
                 "model": row["model"],
                 "half": half(row["problem_id"]),
                 "right": bool(row["is_correct"]),
@@ -141,6 +143,32 @@ def _shares(rows: list[dict[str, Any]]) -> dict[str, Any]:
             share, low, high = wilson(hits, len(chosen))
             found[f"{kind}_refuted_{name}"] = {"count": hits, "share": share, "low": low, "high": high}
     return found
+
+
+def _refuted_right(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every statement refuted in a right solution, and whether an independent reader finds it false as written too."""
+    return [
+        {
+            "half": row["half"],
+            "pool": row["pool"],
+            "id": row["id"],
+            "model": row["model"],
+            "statement": claim.text,
+            "expected": claim.expected,
+            "false_as_written": false_as_written(claim.text),
+        }
+        for row in rows
+        if row["right"]
+        for claim in row["claims"]
+        if claim.verdict is False
+    ]
+
+
+def _unconfirmed(tables: dict[str, list[dict[str, Any]]], right: int) -> dict[str, Any]:
+    """The share of right solutions with a refuted statement that the independent reader does not confirm to be false: at most this many are misreadings."""
+    solutions = {(r["pool"], r["id"]) for r in tables["refuted_right"] if r["half"] == "held_out" and r["false_as_written"] is not True}
+    share, low, high = wilson(len(solutions), right)
+    return {"share": share, "low": low, "high": high}
 
 
 def _equations(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -225,9 +253,12 @@ def _claims(tables: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     everything = next(r for r in tables["pools"] if r["half"] == "held_out" and r["pool"] == "all")
     gold = [r for r in tables["gold"] if r["half"] == "held_out"]
     equations = next(r for r in tables["equations"] if r["half"] == "held_out" and r["pool"] == "all")
-    refuted, decided, caught, caught_rough, gold_rough = (_pooled(gold, name) for name in ("refuted", "decided", "caught", "caught_rough", "refuted_rough"))
+    refuted, decided, caught, caught_rough, gold_rough = (
+        _pooled(gold, name) for name in ("refuted", "decided", "caught", "caught_anchored", "refuted_anchored")
+    )
     right, wrong = everything["right_refuted_ours"], everything["wrong_refuted_ours"]
-    rough_right, rough_wrong = everything["right_refuted_rough"], everything["wrong_refuted_rough"]
+    rough_right, rough_wrong = everything["right_refuted_anchored"], everything["wrong_refuted_anchored"]
+    unconfirmed = _unconfirmed(tables, everything["right"])
     at_most: Callable[[dict[str, Any], float], bool] = lambda found, bar: found["share"] <= bar  # noqa: E731 (two one-line tests)
     return [
         _claim(
@@ -236,6 +267,13 @@ def _claims(tables: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
             right,
             rough_right,
             at_most(right, FALSE_REFUTATION_BAR),
+        ),
+        _claim(
+            "claims-misread-pools",
+            "share of right solutions of the pools with a refuted statement that an independent reader does not confirm to be false as written ≤ 0.5 %",
+            unconfirmed,
+            None,
+            at_most(unconfirmed, FALSE_REFUTATION_BAR),
         ),
         _claim(
             "claims-false-gold", "share of GSM8K gold solutions with a refuted statement ≤ 0.5 %", refuted, gold_rough, at_most(refuted, FALSE_REFUTATION_BAR)
@@ -257,7 +295,7 @@ def _claims(tables: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
         ),
         _claim(
             "claims-wrong",
-            "more wrong solutions of the pools refuted than by the rough regex, with fewer right ones refuted",
+            "more wrong solutions of the pools refuted than by the anchored regex, with fewer right ones refuted",
             wrong,
             rough_wrong,
             wrong["share"] > rough_wrong["share"] and right["share"] < rough_right["share"],
@@ -276,7 +314,7 @@ def _claim(name: str, text: str, found: dict[str, Any], against: dict[str, Any] 
     return {
         "id": name,
         "text": text,
-        "source": "held-out half of the problems; against: the rough regex" if against else "held-out half of the problems",
+        "source": "held-out half of the problems; against: the anchored regex" if against else "held-out half of the problems",
         "value": found["share"],
         "low": found["low"],
         "high": found["high"],
