@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
-from toolwright.engines import ScriptedEngine
+from toolwright.engines import Faults, ScriptedEngine
 from toolwright.episodes import derive_seed
 from toolwright.errors import UsageError
 from toolwright.recipes import benchmark_study, read_result, result_complaints, wordproblem_study, write_result
@@ -105,9 +106,15 @@ def test_more_problems_add_to_what_is_stored(measured):
     assert engine.samples == 2 * 9
 
 
-def test_no_time_at_all_is_told(tmp_path):
+def test_when_time_is_up_what_is_in_flight_is_cancelled(tmp_path):
+    engine = scripted(GOLDS)
+    engine._faults = Faults(delay_s=60)
+    started = time.monotonic()
     with pytest.raises(UsageError, match="not enough for a single cell"):
-        wordproblems(tmp_path / "new", scripted(GOLDS), max_minutes=0)
+        wordproblems(tmp_path / "store", engine, max_minutes=0.005)
+    assert time.monotonic() - started < 30
+    # The same command goes on: nothing was stored, and nothing is broken.
+    assert wordproblems(tmp_path / "store", scripted(GOLDS), problems=1)["tables"]["complete"] is True
 
 
 def test_a_run_out_of_time_keeps_the_rounds_it_finished(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ stand in the pages (`pages`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -65,8 +66,11 @@ def render(name: str, sources: Sources) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    """A Markdown table; columns of numbers stand on the right."""
+    cells = [[str(cell).replace("|", "\\|") for cell in line] for line in (head, *rows)]
+    numeric = [all(re.match(r"[-+*–\d]", cell) for cell in column) and i > 0 for i, column in enumerate(zip(*cells[1:], strict=True))]
+    rule = ["---:" if right else "---" for right in numeric] or ["---"] * len(head)
+    return "\n".join("| " + " | ".join(line) + " |" for line in (cells[0], rule, *cells[1:]))
 
 
 def _origin(content: Row) -> str:
