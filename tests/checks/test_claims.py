@@ -192,6 +192,10 @@ UNDECIDED = [
     "the sum of 3 and 4 is 8 less than 15",
     "twice the sum of 3 and 4 is 14",
     "21/28 = 75",
+    "(45 - 9) / 18 = 45 - 9 = 36 / 18 = 2",
+    "3 men + (10 - 3) women = 7 women",
+    "144 / 2 = 72.0 but 10,440,000 / 145,000 = 72.1",
+    "5 + 3 = 9. Let me re-check: 5 + 3 = 8",
     "10 apples - 3 + 2 (4 each) = 20",
     "2^33^2 = 72",
 ]

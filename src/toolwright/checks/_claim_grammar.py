@@ -1,4 +1,4 @@
-"""What a statement says: sides between relations, and on each side runs of arithmetic among words.
+"""What one side of a statement says: runs of arithmetic among words.
 
 A *run* is a stretch of operands and operators, with units and remarks in brackets passed over. Where something in it cannot be read the run is
 *unknown*; where it can be read but a careful reader would doubt it, it carries a *doubt*, which forbids refutation and nothing else.
@@ -6,197 +6,19 @@ A *run* is a stretch of operands and operators, with units and remarks in bracke
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass, field
 from fractions import Fraction
 
 from toolwright.checks import _claim_words as words
 from toolwright.checks._claim_tokens import Kind, Token
-from toolwright.checks._numbers import Value, pi
+from toolwright.checks._claim_types import Call, Group, Number, Operand, Run
+from toolwright.checks._numbers import pi
 
 MAX_DEPTH = 24
 MAX_ITEMS = 400
 _STARTS = (Kind.NUMBER, Kind.OPEN, Kind.FRACTION, Kind.ROOT, Kind.BINOMIAL)
 
 
-@dataclass(slots=True)
-class Number:
-    """An operand written as digits."""
-
-    value: Value
-    unit_in_last_place: Fraction
-    whole: bool
-    percent: bool = False
-    multiplier: int = 1
-    rough: bool = False
-    part: bool = False
-    """A fraction word, or a fraction: may stand before *of*."""
-
-
-@dataclass(slots=True)
-class Group:
-    """Operands and operators in turn."""
-
-    items: list[Operand | str]
-    remark: bool = False
-    """It stood behind an operand without a sign, so it may also repeat or explain it."""
-
-
-@dataclass(slots=True)
-class Call:
-    """A LaTeX or postfix operation: frac, sqrt, binom, power, factorial, negative, mixed."""
-
-    name: str
-    arguments: list[Operand]
-
-
-Operand = Number | Group | Call
-
-
-@dataclass(slots=True)
-class Run:
-    """A stretch of arithmetic, with its place and what surrounds it."""
-
-    start: int
-    end: int
-    items: list[Operand | str] = field(default_factory=list)
-    unknown: bool = False
-    doubt: str = ""
-    units: set[str] = field(default_factory=set)
-    numbers: int = 0
-    before: str = ""
-    """The word just before it, on the same side."""
-    tail: list[str] = field(default_factory=list)
-    """The words behind its last operand."""
-    at_start: bool = False
-    """Nothing but filler stands between the side's left edge and it."""
-    at_end: bool = False
-    closed: bool = False
-    approximate: bool = False
-    bulleted: bool = False
-    """Its first sign may be a bullet."""
-    runs_on: bool = False
-    """It takes up the result of the side before it."""
-    first_end: int = 0
-    """Where its first operand ends."""
-
-    @property
-    def operations(self) -> int:
-        """How many operators it holds, LaTeX fractions of plain numbers not counted."""
-        return count_operations(self.items)
-
-    def doubtful(self, reason: str) -> None:
-        """Keep the first doubt."""
-        self.doubt = self.doubt or reason
-
-
-@dataclass(slots=True)
-class Statement:
-    """Sides and the relations between them."""
-
-    sides: list[list[Run]]
-    relations: list[Token]
-
-
-def count_operations(items: list[Operand | str]) -> int:
-    """Operators in items, nested ones included."""
-    total = 0
-    for item in items:
-        if isinstance(item, str):
-            total += 1
-        elif isinstance(item, Group):
-            total += count_operations(item.items)
-        elif isinstance(item, Call) and item.name != "negative":
-            total += (item.name not in ("mixed",)) + sum(count_operations([a]) for a in item.arguments)
-    return total
-
-
-def statements(tokens: list[Token]) -> list[Statement]:
-    """Every stretch of the text that holds a relation."""
-    found = []
-    work = [(segment, 0) for segment in reversed(_segments(tokens))]
-    while work:
-        segment, depth = work.pop()
-        pieces, inner = _balance(segment)
-        if depth < MAX_DEPTH:
-            work.extend((group, depth + 1) for group in reversed(inner))
-        for piece, piece_cut in pieces:
-            relations = [i for i, token in enumerate(piece) if token.kind is Kind.RELATION]
-            if relations:
-                found.append(_statement(piece, relations, piece_cut))
-    return found
-
-
-def _segments(tokens: list[Token]) -> list[list[Token]]:
-    """The text cut at sentence ends and commas; a line end cuts unless a relation stands beside it."""
-    segments: list[list[Token]] = []
-    current: list[Token] = []
-    for index, token in enumerate(tokens):
-        if token.kind is Kind.MARK:
-            continue
-        if token.kind is Kind.LINE:
-            after = index + 1
-            while after < len(tokens) and tokens[after].kind is Kind.LINE and after < index + 8:
-                after += 1
-            goes_on = after < len(tokens) and tokens[after].kind is Kind.RELATION and tokens[after].text != "is"
-            if goes_on or (current and current[-1].kind in (Kind.RELATION, Kind.OPERATOR)):
-                continue
-        if token.kind in (Kind.BREAK, Kind.LINE):
-            if current:
-                segments.append(current)
-            current = []
-        else:
-            current.append(token)
-    if current:
-        segments.append(current)
-    return segments
-
-
-def _balance(segment: list[Token]) -> tuple[list[tuple[list[Token], bool]], list[list[Token]]]:
-    """The segment without unmatched brackets (which cut it) and without bracketed statements (given back apart)."""
-    partner: dict[int, int] = {}
-    stack: list[int] = []
-    for index, token in enumerate(segment):
-        if token.kind is Kind.OPEN:
-            stack.append(index)
-        elif token.kind is Kind.CLOSE and stack and segment[stack[-1]].text + token.text in ("()", "[]", "{}"):
-            partner[stack.pop()] = index
-    closers = set(partner.values())
-    pieces: list[tuple[list[Token], bool]] = []
-    inner: list[list[Token]] = []
-    current: list[Token] = []
-    relations = [0]
-    cut = False
-    for token in segment:
-        relations.append(relations[-1] + (token.kind is Kind.RELATION))
-    index = 0
-    while index < len(segment):
-        token = segment[index]
-        if index in partner and relations[partner[index]] > relations[index]:
-            end = partner[index]
-            inner.append(segment[index + 1 : end])
-            current.append(Token(Kind.WORD, "()", token.start, segment[end].end))
-            index = end
-        elif (token.kind is Kind.OPEN and index not in partner) or (token.kind is Kind.CLOSE and index not in closers):
-            pieces.append((current, cut))
-            current, cut = [], token.kind is Kind.CLOSE or (index > 0 and segment[index - 1].kind in (Kind.UNKNOWN, Kind.OPERATOR))
-        else:
-            current.append(token)
-        index += 1
-    pieces.append((current, cut))
-    return pieces, inner
-
-
-def _statement(piece: list[Token], relations: list[int], cut: bool) -> Statement:
-    edges = [-1, *relations, len(piece)]
-    sides = []
-    for number, (left, right) in enumerate(itertools.pairwise(edges)):
-        side = _Side(piece[left + 1 : right], opens=number == 0, cut=cut and number == 0, ends=number == len(relations))
-        sides.append(side.read())
-    return Statement(sides, [piece[i] for i in relations])
-
-
-class _Side:
+class Side:
     """Reads the tokens between two relations into runs."""
 
     def __init__(self, tokens: list[Token], *, opens: bool, cut: bool, ends: bool = True, depth: int = 0, failed: set[int] | None = None) -> None:
@@ -408,7 +230,7 @@ class _Side:
 
     def _inside(self, start: int, end: int, run: Run) -> Group | None:
         """What stands between two brackets, if it is one run and nothing else."""
-        side = _Side(self.tokens[start:end], opens=False, cut=False, depth=self.depth + 1, failed=self.failed)
+        side = Side(self.tokens[start:end], opens=False, cut=False, depth=self.depth + 1, failed=self.failed)
         runs = side.read()
         if len(runs) != 1 or not runs[0].at_start or not runs[0].at_end or runs[0].unknown or runs[0].closed:
             return None

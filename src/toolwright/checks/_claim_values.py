@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from toolwright.checks._claim_grammar import Call, Group, Number, Operand
+from toolwright.checks._claim_types import Call, Group, Number, Operand
 from toolwright.checks._numbers import Undecidable, Value, add, approximate, binomial, divide, factorial, multiply, negate, power, root
 
 _FACTORS = ("*", "/", "⁄", "of", "·")

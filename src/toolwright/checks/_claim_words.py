@@ -90,7 +90,7 @@ OTHER_ARITHMETIC = re.compile(
 RETRACTION = re.compile(
     r"\b(?:contradict\w*|not true|untrue|mistake[ns]?|incorrect(?:ly)?|inconsistent|(?:does not|doesn['’]t) (?:hold|satisfy|work|match|equal|make)|"
     r"not (?:possible|valid|equal|correct|satisf\w+)|impossible|invalid|no solutions?|wait|apolog\w+|re-?calculate|let['’]?s? (?:me )?correct|"
-    r"errors?|oops|wrong)\b|≠|\\neq?\b",
+    r"errors?|oops|wrong|re-?(?:check|examine|evaluate|consider)\w*|try (?:another|again)|actually|typo)\b|≠|\\neq?\b",
     re.IGNORECASE,
 )
 """Said soon after a statement, it takes the statement back."""

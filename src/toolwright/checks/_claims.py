@@ -13,9 +13,10 @@ from fractions import Fraction
 
 from toolwright.checks import _claim_units as units
 from toolwright.checks import _claim_words as words
-from toolwright.checks._claim_grammar import Call, Group, Number, Operand, Run, Statement, statements
 from toolwright.checks._claim_sentences import sentences
+from toolwright.checks._claim_statements import statements
 from toolwright.checks._claim_tokens import Kind, Token, tokenize
+from toolwright.checks._claim_types import Call, Group, Number, Operand, Run, Statement, count_operations
 from toolwright.checks._claim_values import STANDARD, Reading, evaluate, features, numbers, readings, spread
 from toolwright.checks._numbers import Undecidable, Value, approximate, show
 
@@ -201,6 +202,8 @@ def _compare(text: str, left: Run, right: Run, relation: Token, rounded: set[Fra
     dashed = _dashed(left, b)
     if dashed is not None:
         return dashed
+    if _working_on_a_part(left, b):
+        return _Finding(None, "it may be the working of a bracket alone")
     if left.runs_on and _ends_with(left, b):
         return _Finding(None, "the result of the last term of a run-on chain")
     doubt = _excuse(left, right, a, b, rounded) or closeness or _doubt(text, left, right, relation, a, b)
@@ -244,6 +247,8 @@ def _close(left: Run, right: Run, a: Value, b: Value, loose: bool, ways: tuple[R
         if loose and unit >= 1 and 2 * gap > unit:
             return "roughly equal"
         return "rounded to the nearest whole number, or cut off" if whole else True
+    if gap == unit < 1 and any(item in ("/", "⁄") for run in (left, right) for item in run.items):
+        return "off by one in the last place shown"
     if loose and gap <= _ROUGH_SHARE * max(abs(approximate(a)), abs(approximate(b))):
         return "roughly equal"
     return ""
@@ -282,6 +287,11 @@ def _run_on(left: Run, right: Run, loose: bool) -> _Finding | None:
         except Undecidable:
             continue
     return None
+
+
+def _working_on_a_part(run: Run, value: Value) -> bool:
+    """Whether the result is that of a bracket in the run: `(45 - 9) / 18 = 45 - 9 = 36`."""
+    return any(isinstance(item, Group) and count_operations(item.items) > 0 and evaluate(item.items) == value for item in run.items)
 
 
 def _dashed(left: Run, value: Value) -> _Finding | None:
