@@ -20,7 +20,7 @@ def demo(
     show_all: Annotated[bool, typer.Option("--all", help="Show every distinct candidate.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Solve the problem of the day, drawn from templates that no embedded model was trained on."""
+    """Solve the problem of the day: a story in an order of operations that no embedded model was trained on."""
     from toolwright.checks import grade
     from toolwright.episodes import Problem
     from toolwright.recipes import Solver, choice_to_json

@@ -17,7 +17,7 @@ from toolwright.tasks.wordproblems import Dial, Split, generate, split_digest
 
 COUNT = 200
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-_TODAY = (Dial(digits=3, steps=2), Dial(digits=3, steps=3), Dial(digits=4, steps=2), Dial(digits=4, steps=3))
+_TODAY = (Dial(digits=3, steps=3, novelty="compositions"), Dial(digits=2, steps=4, novelty="compositions"))
 """What the problem of the day is drawn with, one of these by date; never changed, so that a date always gives the same kind of problem."""
 
 
@@ -52,7 +52,7 @@ def wordproblems(
 
 
 def today(date: datetime.date | None = None) -> Problem:
-    """The problem of the day: two or three steps, numbers of three or four digits, from templates no model of this package was trained on.
+    """The problem of the day: three or four steps, numbers of two or three digits, in an order of operations that no model of this package was trained on.
 
     The same date gives the same problem for as long as the templates do not change.
     """
