@@ -110,6 +110,8 @@ TRUE = [
     "10 ounces (5 + 5) + 3 = 13",
     "2 * 60 = 120 seconds",
     "because 6/.5 = 12",
+    "3 + 4\n+ 2 + 1 = 10",
+    "32 \\cdot 7!/8=4 \\cdot 7! + 0",
 ]
 
 FALSE = [
@@ -192,6 +194,8 @@ UNDECIDED = [
     "the sum of 3 and 4 is 8 less than 15",
     "twice the sum of 3 and 4 is 14",
     "21/28 = 75",
+    "500 \\div 13 = 13 \\cdot 38 + 6",
+    "\\frac{\\pi}{3} = \\frac{180^\\circ}{\\pi} \\cdot \\frac{\\pi}{3} = 60^\\circ",
     "(45 - 9) / 18 = 45 - 9 = 36 / 18 = 2",
     "3 men + (10 - 3) women = 7 women",
     "144 / 2 = 72.0 but 10,440,000 / 145,000 = 72.1",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from toolwright.checks import _claim_units as units
 from toolwright.checks import _claim_words as words
 from toolwright.checks._claim_tokens import Kind, Token
 from toolwright.checks._claim_types import Call, Group, Number, Operand, Run
@@ -85,7 +86,7 @@ class Side:
         run = Run(token.start, token.end, before=self.prose[-1] if self.prose else "")
         run.at_start = not self.runs and all(word in words.LEAD_INS or word in words.APPROXIMATE for word in self.prose)
         run.approximate = any(word in words.APPROXIMATE for word in self.prose[-3:])
-        if self.runs and not self.prose:
+        if self.runs and (not self.prose or (token.kind in (Kind.FRACTION, Kind.ROOT) and units.unit(self.prose[-1]) is not None)):
             run.doubtful("two numbers stand side by side")
         if self.runs and self.runs[-1].tail[:1] == ["of"] and self.runs[-1].closed and not any(word in words.STOPS for word in self.prose):
             run.doubtful("it follows a share of something")

@@ -39,6 +39,10 @@ def _segments(tokens: list[Token]) -> list[list[Token]]:
             after = index + 1
             while after < len(tokens) and tokens[after].kind is Kind.LINE and after < index + 8:
                 after += 1
+            following = tokens[after] if after < len(tokens) else token
+            joined = following.text == "pi" or (following.kind is Kind.OPERATOR and following.text in "+*/")
+            if current and joined and token.text != "display":
+                continue
             goes_on = after < len(tokens) and tokens[after].kind is Kind.RELATION and tokens[after].text != "is"
             if goes_on or (current and current[-1].kind in (Kind.RELATION, Kind.OPERATOR)):
                 continue

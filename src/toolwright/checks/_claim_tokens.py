@@ -426,6 +426,9 @@ class _Tokens:
             self.spaced = True  # a bullet, or emphasis
         elif sign in _OPERATORS:
             self.add(Kind.OPERATOR, _OPERATORS[sign], start, end)
+        elif sign == "!=" and start and (self.text[start - 1] in ")}" or self.text[start - 1].isdigit()):
+            self.add(Kind.BANG, "!", start, start + 1)
+            self.add(Kind.RELATION, "=", start + 1, end)
         elif sign in ("=", "=="):
             self.add(Kind.RELATION, "~" if following in ("~", "≈") else "=", start, end)
         elif sign in "≈≅≃":
@@ -449,7 +452,9 @@ class _Tokens:
         elif sign == "!":
             self.add(Kind.BANG, "!", start, end)
         elif sign == ".":
-            if not following or following.isspace() or following in "\"'”)*<$\\#_":
+            if self.text.startswith(("\\overline", "\\bar"), end):
+                self.add(Kind.UNKNOWN, ".", start, end)
+            elif not following or following.isspace() or following in "\"'”)*<$\\#_":
                 self.add(Kind.BREAK, ".", start, end)
             elif not (following.isalpha() and self.out and self.out[-1].kind is Kind.WORD):
                 self.add(Kind.UNKNOWN, ".", start, end)

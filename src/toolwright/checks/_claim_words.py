@@ -105,7 +105,7 @@ _SHORT_WORDS = listed("""
     of an by to on at as is it he we or so no up us my me go do be in if am pm oz lb lbs kg mg mm cm km ml ft yd mi hr sq gb mb kb tb ok mr
     ms dr vs oh hi ha id tv pc pb oj
 """)
-_ACRONYMS = listed("TV CD GB MB KB TB PC OZ LB KG US UK NY PM")
+_ACRONYMS = listed("TV GB MB KB TB OZ US UK NY PM")
 
 
 LETTER_UNITS = frozenset("hmsgLl")

@@ -206,7 +206,7 @@ def _compare(text: str, left: Run, right: Run, relation: Token, rounded: set[Fra
         return _Finding(None, "it may be the working of a bracket alone")
     if left.runs_on and _ends_with(left, b):
         return _Finding(None, "the result of the last term of a run-on chain")
-    doubt = _excuse(left, right, a, b, rounded) or closeness or _doubt(text, left, right, relation, a, b)
+    doubt = _excuse(text, left, right, a, b, rounded) or closeness or _doubt(text, left, right, relation, a, b)
     if doubt:
         if "nearest whole" in doubt:
             rounded.update(n.value for n in (_plain(left), _plain(right)) if n is not None and isinstance(n.value, Fraction))
@@ -327,11 +327,15 @@ def _other_reading(left: Run, right: Run, loose: bool) -> _Finding | None:
     return None
 
 
-def _excuse(left: Run, right: Run, a: Value, b: Value, rounded: set[Fraction]) -> str:
+def _excuse(text: str, left: Run, right: Run, a: Value, b: Value, rounded: set[Fraction]) -> str:
     """A numeric reason why a difference need not be an error."""
     x, y = approximate(a), approximate(b)
     if x == -y:
         return "equal but for the sign"
+    if ("degrees" in left.units) != ("degrees" in right.units) and ("pi" in text[left.start : right.end] or "π" in text[left.start : right.end]):
+        return "it may convert angles"
+    if len(left.items) == 3 and left.items[1] in ("/", "⁄") and right.operations > 1 and evaluate(left.items[:1]) == b:
+        return "a division with remainder, written out"
     if units.differ(left.units, right.units):
         return "the sides have different units"
     if x and y and units.convertible(x / y, left.units | right.units):
