@@ -116,6 +116,7 @@ TRUE = [
 
 FALSE = [
     ("5 + 3 = 9", "5 + 3 = 9", "8"),
+    ("Each gets 10 / 3 = 4 apples.", "10 / 3 = 4", "10/3"),
     ("He has 5 + 3 = 9 apples.", "5 + 3 = 9", "8"),
     ("So x = 3 + 4 = 8", "3 + 4 = 8", "7"),
     ("total = 3 * 12 = 35", "3 * 12 = 35", "36"),
@@ -158,6 +159,9 @@ FALSE = [
 
 UNDECIDED = [
     "7/2 = 4 (rounded up)",
+    "7/2 = 3",
+    "7/2 = 4",
+    "He needs 10 / 3 = 4 boxes.",
     "7 / 2 = 3 remainder 1",
     "63 \\div 5 = 12 \\text{ remainder } 3",
     "80 / 1.5 = 53 cards",

@@ -82,6 +82,12 @@ SUSPECT_SENTENCE = re.compile(
 )
 DENIAL = re.compile(r"(?:\bnot (?:true|right|correct|the case) that|\bnot|\bcannot|n['’]t|\bnever)(?:\s+\w+)?\s+\S{0,2}$", re.IGNORECASE)
 """Said right before a statement, it denies it."""
+ROUNDS_UP = re.compile(
+    r"round|ceil|whole|nearest|at least|need|enough|cannot|can['’]t|must|approx|about|full|complete|fraction|partial|minimum|smallest|least|integer|extra|"
+    r"remain|left over",
+    re.IGNORECASE,
+)
+"""Words around a result that may be rounded up further than to the nearest whole number."""
 OTHER_ARITHMETIC = re.compile(
     r"\\p?mod\b|\\bmod\b|\bmod(?:ulo|ulus)?\b|\bbase[\s-]*(?:\$|\\\(|\\boxed\{|\d)|\bbinary\b|\bhexadecimal\b|\boctal\b|\\equiv|≡|\bcongruen\w+|"
     r"\d_\{?\d{1,2}\b|\b(?:units?|ones|last)(?:['’]s)?(?: two)? digits?\b",

@@ -21,6 +21,7 @@ from toolwright.checks._claim_values import STANDARD, Reading, evaluate, feature
 from toolwright.checks._numbers import Undecidable, Value, approximate, show
 
 _CONTEXT = 120
+_WHOLE = "rounded to a whole number, or cut off"
 _FLOAT_PLACE = Fraction(1, 10**13)
 """From here on digits are those of binary floating point, whose last one is not to be trusted."""
 _ROUGH_SHARE = Fraction(1, 10)
@@ -206,9 +207,11 @@ def _compare(text: str, left: Run, right: Run, relation: Token, rounded: set[Fra
         return _Finding(None, "it may be the working of a bracket alone")
     if left.runs_on and _ends_with(left, b):
         return _Finding(None, "the result of the last term of a run-on chain")
+    if closeness == _WHOLE and _rounded_up_silently(text, left, right, a, b):
+        closeness = ""
     doubt = _excuse(text, left, right, a, b, rounded) or closeness or _doubt(text, left, right, relation, a, b)
     if doubt:
-        if "nearest whole" in doubt:
+        if doubt == _WHOLE:
             rounded.update(n.value for n in (_plain(left), _plain(right)) if n is not None and isinstance(n.value, Fraction))
         return _Finding(None, doubt)
     value, run = (a, left) if _plain(left) is None else (b, right)
@@ -246,12 +249,20 @@ def _close(left: Run, right: Run, a: Value, b: Value, loose: bool, ways: tuple[R
             return ""
         if loose and unit >= 1 and 2 * gap > unit:
             return "roughly equal"
-        return "rounded to the nearest whole number, or cut off" if whole else True
+        return _WHOLE if whole else True
     if gap == unit < 1 and any(item in ("/", "⁄") for run in (left, right) for item in run.items):
         return "off by one in the last place shown"
     if loose and gap <= _ROUGH_SHARE * max(abs(approximate(a)), abs(approximate(b))):
         return "roughly equal"
     return ""
+
+
+def _rounded_up_silently(text: str, left: Run, right: Run, a: Value, b: Value) -> bool:
+    """Whether 10 / 3 = 4 stands without a word that could explain it."""
+    exact, shown = (approximate(a), approximate(b)) if _plain(left) is None else (approximate(b), approximate(a))
+    if shown <= exact or 2 * (shown - exact) <= 1:
+        return False
+    return words.ROUNDS_UP.search(text[max(0, left.start - _CONTEXT) : right.end + _CONTEXT]) is None
 
 
 def _only_sums(run: Run) -> bool:

@@ -31,6 +31,8 @@ POOLS = (
     "gsm8k_step_errors",
     "math_qwen25math_8x",
 )
+WITHOUT_LICENCE = frozenset({"gsm8k_gsmplus_cot"})
+"""Measured with, never quoted."""
 HALVES = ("held_out", "development")
 FALSE_REFUTATION_BAR, DECIDED_BAR, CAUGHT_BAR = 0.005, 0.80, 0.95
 COMMAND = "python -m toolwright.recipes.claims_study --write results/claims.json"
@@ -153,7 +155,7 @@ def _refuted_right(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "pool": row["pool"],
             "id": row["id"],
             "model": row["model"],
-            "statement": claim.text,
+            "statement": None if row["pool"] in WITHOUT_LICENCE else claim.text,
             "expected": claim.expected,
             "false_as_written": false_as_written(claim.text),
         }
