@@ -68,7 +68,7 @@ class Equivalence:
         for answer in (a, b):
             if not isinstance(answer, str):
                 raise UsageError(f"an answer is text, not {type(answer).__name__}: {answer!r}")
-        if a == b:
+        if _bare(a) == _bare(b):
             return True
         pair = (a, b) if a < b else (b, a)
         with self._lock:
@@ -136,6 +136,14 @@ class Equivalence:
         except Ask:
             verdict = self._workers.ask({"op": "compare", "a": a, "b": b})
             return None if verdict is None else bool(verdict)
+
+
+def _bare(answer: str) -> str:
+    """The text without the dollars and spaces around it: the same signs are the same answer, even where mathematics mode would read them otherwise."""
+    text = answer.strip()
+    while len(text) > 2 and text[0] == text[-1] == "$":
+        text = text[1:-1].strip()
+    return text
 
 
 class _Clusters:
