@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -70,6 +71,10 @@ def run(arguments: list[str] | None = None) -> int:
         # The reader of our output left (`toolwright … | head`); that is no failure, but the stream must not be flushed again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit as leaving:
+        # Typer leaves with 1 where the reader of our output is gone (`toolwright … | head`); that is no failure.
+        broken = isinstance(leaving.__context__, BrokenPipeError) or (isinstance(leaving.__context__, OSError) and leaving.__context__.errno == errno.EPIPE)
+        return 0 if broken else _left(leaving.code if isinstance(leaving.code, int) else 1)
     except Exception as error:
         # Wrong options and the like: typer's own, with their own way to show themselves. Anything else is a defect and keeps its traceback.
         if not isinstance(error, _ClickException):
@@ -81,7 +86,7 @@ def run(arguments: list[str] | None = None) -> int:
 def _left(code: int) -> int:
     """The exit code; being interrupted (which typer may turn into an exit of its own) is told."""
     if code == INTERRUPTED:
-        typer.echo("interrupted; what was stored is kept, and the same command goes on from there", err=True)
+        typer.echo("interrupted; what a run folder or checkpoint holds is kept, and the same command goes on from there", err=True)
     return code
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from toolwright.cli._options import Json
+from toolwright.cli._options import Json, read_text
 from toolwright.cli._show import print_json
-from toolwright.errors import UsageError
 
 WORDS = {True: "true", False: "false", None: "undecided"}
 
@@ -24,7 +21,7 @@ def check(
     from toolwright.checks import find_claims
     from toolwright.sandbox import printable
 
-    text = _read(file)
+    text = read_text(file, kind="a text file")
     claims = find_claims(text)
     if as_json:
         rows = [{"text": c.text, "start": c.start, "end": c.end, "verdict": WORDS[c.verdict], "expected": c.expected} for c in claims]
@@ -40,17 +37,3 @@ def check(
         typer.echo(", ".join(f"{count} {word}" for word, count in counts.items()))
     if any(c.verdict is False for c in claims):
         raise typer.Exit(1)
-
-
-def _read(file: str) -> str:
-    if file == "-":
-        return sys.stdin.read()
-    path = Path(file)
-    if not path.is_file():
-        raise UsageError(f"no file at {file}; give a text file, or - to read standard input")
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read ({error.strerror})") from error

@@ -18,7 +18,6 @@ EXTRAS = {
     "local": (("torch", "transformers", "safetensors"), "models in this process"),
     "train": (("torch", "transformers", "tokenizers"), "training the embedded models"),
     "hub": (("datasets",), "benchmarks from the Hugging Face hub"),
-    "report": (("matplotlib",), "plots"),
 }
 
 

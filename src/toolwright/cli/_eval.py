@@ -57,6 +57,8 @@ def evaluate(
 
     ns = _numbers(n)
     names = [name.strip() for name in strategies.split(",") if name.strip()]
+    if not names:
+        raise UsageError("no strategy to evaluate; give at least one, e.g. -s greedy,majority,t1")
     for name in names:
         find_strategy(name)
     loaded = [load(task, data=data, limit=limit, seed=seed if limit is not None else None) for task in tasks]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,6 +40,19 @@ def sampling_params(temperature: float, max_tokens: int | None, *, embedded: boo
     if max_tokens is not None and max_tokens < 1:
         raise UsageError(f"max-tokens = {max_tokens}, but at least 1 is needed")
     return SamplingParams(max_new_tokens=max_tokens or (320 if embedded else 1024), temperature=temperature)
+
+
+def read_text(file: str, *, kind: str) -> str:
+    """The text of a file, or of standard input for ``-``. Raises: UsageError where there is no such file or it is not UTF-8."""
+    if file != "-" and not Path(file).is_file():
+        raise UsageError(f"no file at {file}; give {kind}, or - to read standard input")
+    try:
+        return (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode("utf-8")
+    except UnicodeDecodeError as error:
+        name = "standard input" if file == "-" else file
+        raise UsageError(f"{name} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read ({error.strerror})") from error
 
 
 def is_embedded(model: str | None, base_url: str | None) -> bool:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from toolwright.cli._options import AllowDegraded, Json
+from toolwright.cli._options import AllowDegraded, Json, read_text
 from toolwright.cli._show import print_json
-from toolwright.errors import UsageError
 
 sandbox = typer.Typer(help="Run Python in the sandbox, and see what isolation it has here.", no_args_is_help=True)
 EXIT_LIMIT = 124
@@ -33,7 +31,7 @@ def run(
     from toolwright.sandbox import Outcome, Sandbox, SandboxLimits, printable
 
     limits = SandboxLimits(wall_s=timeout, cpu_s=timeout, memory_bytes=memory << 20)
-    code = _read(file)
+    code = read_text(file, kind="a Python file")
     with Sandbox(limits=limits, allow_degraded=allow_degraded) as box:
         result = box.run_sync(code, seed=seed)
     if as_json:
@@ -71,12 +69,3 @@ def _exit_code(result: object) -> int:
     if result.outcome is Outcome.INFRA:
         return EXIT_INFRA
     return 128 + result.signal if result.outcome is Outcome.KILLED and result.signal else EXIT_LIMIT
-
-
-def _read(file: str) -> str:
-    if file == "-":
-        return sys.stdin.read()
-    path = Path(file)
-    if not path.is_file():
-        raise UsageError(f"no file at {file}; give a Python file, or - to read standard input")
-    return path.read_bytes().decode("utf-8", errors="surrogateescape")

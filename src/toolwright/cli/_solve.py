@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +20,7 @@ from toolwright.cli._options import (
     Temperature,
     Verify,
     is_embedded,
+    read_text,
     sampling_params,
     verifier_names,
 )
@@ -51,11 +51,15 @@ def solve(
     from toolwright.recipes import Solver, choice_to_json
     from toolwright.scaling import find_strategy
 
-    text = sys.stdin.read() if question == "-" else question
+    text = read_text("-", kind="a problem") if question == "-" else question
+    if not text.isprintable() and any("\udc80" <= sign <= "\udcff" for sign in text):
+        raise UsageError("the question is not UTF-8 text; give it as UTF-8")
     if not text.strip():
         raise UsageError("the question is empty; give the text of a problem, or - to read it from standard input")
     if n < 1:
         raise UsageError(f"n = {n} samples give no answer; ask for 1 or more")
+    if seconds is not None and seconds <= 0:
+        raise UsageError(f"seconds = {seconds}, but some time is needed to draw anything")
     find_strategy(strategy)
     params = sampling_params(temperature, max_tokens, embedded=is_embedded(model, base_url))
     kept = RunStore(store) if store is not None else None

@@ -22,9 +22,11 @@ def embedded(
     export: Annotated[bool, typer.Option(help="Afterwards put the weights where the package finds them.")] = False,
 ) -> None:
     """Train an embedded model from nothing, on generated problems and GSM8K's training split."""
+    from toolwright.recipes.embedded import check_name
     from toolwright.recipes.embedded import export as export_model
     from toolwright.recipes.embedded import train as train_model
 
+    check_name(name)
     data = os.environ.get("TOOLWRIGHT_DATA")
     if not data:
         raise UsageError("TOOLWRIGHT_DATA is not set; point it at a folder that holds gsm8k/train.jsonl.gz (see docs/data.md)")

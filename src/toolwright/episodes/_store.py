@@ -262,7 +262,8 @@ def _check_version(path: Path, connection: sqlite3.Connection) -> None:
 
 
 def _unusable(path: Path, error: Exception) -> UsageError:
-    return UsageError(f"the run store {path} cannot be used ({error}); give a folder that can be written and holds no damaged store")
+    reason = getattr(error, "strerror", None) or error
+    return UsageError(f"the run store {path} cannot be used ({reason}); give a folder that can be written and holds no damaged store")
 
 
 def _columns(key: SampleKey) -> tuple[int, str, int, str, str]:

@@ -26,6 +26,10 @@ class Problem:
     meta: dict[str, Any] = field(default_factory=dict)
     """Facts for analysis (level, steps, template, licence); never shown to a model."""
 
+    def asked(self) -> Problem:
+        """The problem as whoever must solve or judge it may see it: without gold and facts."""
+        return Problem(self.id, self.question, choices=self.choices)
+
 
 class Provenance(StrEnum):
     """Who wrote a span. The training mask and answer extraction follow this and nothing else."""

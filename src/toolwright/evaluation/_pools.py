@@ -51,7 +51,7 @@ async def _sample_pool(pool: Pool, number: int, verifiers: Sequence[Verifier], r
     problem = pool.problems[number]
     candidates, verdicts = [], []
     for episode in pool.of(problem.id):
-        found: list[Verdict] = await judge_each(problem, episode, verifiers, seed=run_seed)
+        found: list[Verdict] = await judge_each(problem.asked(), episode, verifiers, seed=run_seed)
         candidate = as_candidate(problem, episode)
         if recorded_answers:
             candidate = replace(candidate, answer=pool.answers.get((problem.id, episode.index)))

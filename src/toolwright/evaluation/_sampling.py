@@ -93,7 +93,7 @@ class Sampling:
             # The stored ones need no waiting, but others must get their turn between them.
             await asyncio.sleep(0)
             rollout = self._plan.rollout if index >= 0 or self._plan.greedy is None else self._plan.greedy
-            episode = await stored_attempt(rollout, problem, self._store, run_seed=self._plan.run_seed, on_episode=self._count)(max(index, 0))
+            episode = await stored_attempt(rollout, problem.asked(), self._store, run_seed=self._plan.run_seed, on_episode=self._count)(max(index, 0))
             candidate = as_candidate(problem, episode)
             if index >= 0 and self._plan.verifiers and candidate.usable:
                 found = [replace(v, evidence=()) for v in await self._judged(problem, episode)]
@@ -111,7 +111,7 @@ class Sampling:
         judging, key = self._judging[problem.id], digest(episode.text)
         first = key not in judging
         if first:
-            judging[key] = asyncio.ensure_future(judge_each(problem, episode, self._asked, seed=self._plan.run_seed))
+            judging[key] = asyncio.ensure_future(judge_each(problem.asked(), episode, self._asked, seed=self._plan.run_seed))
         # Shielded: whoever waits may be cancelled without taking the judging from the others; `run` cancels it itself.
         found = await asyncio.shield(judging[key])
         if not first and self._store is not None:

@@ -6,9 +6,10 @@ It holds what must be opened and closed (model, sandbox, equivalence workers); w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from toolwright.engines import load_engine
 from toolwright.episodes import Budget, Choice, Engine, Episode, Problem, RunStore, SamplingParams, Tool, Verifier, digest
@@ -19,6 +20,7 @@ from toolwright.scaling import solve
 from toolwright.tools import PythonTool
 from toolwright.verifiers import ClaimsVerifier, ToolVCode
 
+T = TypeVar("T")
 EMBEDDED = ("nano", "pico")
 VERIFIERS = ("claims", "toolv-code")
 DIALECTS = ("text", "retool", "markdown", "hermes")
@@ -74,19 +76,17 @@ class Solver:
         store: RunStore | None = None,
         on_episode: Callable[[Episode, bool], None] | None = None,
     ) -> Choice:
-        """The answer, with all that was tried.
+        """The answer, with all that was tried. It may be called where an event loop runs (a notebook), which then waits.
 
         Raises: UsageError for an empty question, n < 1 or an unknown strategy; NoUsableEpisode where every episode ended in a fault.
         """
         problem = question if isinstance(question, Problem) else Problem(digest("question", question), question)
         budget = Budget(samples=n, seconds=seconds)
-        return asyncio.run(
-            solve(problem, self.rollout, strategy=strategy, verifiers=self.verifiers, budget=budget, run_seed=seed, store=store, on_episode=on_episode)
-        )
+        return _run(solve(problem, self.rollout, strategy=strategy, verifiers=self.verifiers, budget=budget, run_seed=seed, store=store, on_episode=on_episode))
 
     def close(self) -> None:
         """Free the model and the sandbox; safe to call twice."""
-        asyncio.run(self.engine.aclose())
+        _run(self.engine.aclose())
         self.sandbox.close()
 
     def __enter__(self) -> Solver:
@@ -94,6 +94,16 @@ class Solver:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine; beside a running event loop it gets a loop and a thread of its own."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def choice_to_json(choice: Choice, model: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import json
 import shutil
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -52,8 +51,7 @@ def train(
 
     Raises: UsageError for an unknown name or a missing data folder; MissingExtra without torch.
     """
-    if name not in config()["models"]:
-        raise UsageError(f"no embedded model {name!r}; there are {', '.join(config()['models'])}")
+    check_name(name)
     encode, tokenizer = _tokenizer(data, report)
     model = new_model(name, tokenizer)
     report(f"{name}: {model.num_parameters():,} parameters")
@@ -66,6 +64,12 @@ def train(
     curve = pretrain(model, examples, validation_sets(data, encode), settings, folder, max_minutes=max_minutes, report=report)
     tokenizer.save_pretrained(folder / "checkpoint")
     return curve
+
+
+def check_name(name: str) -> None:
+    """Nothing. Raises: UsageError for a name that is no embedded model's."""
+    if name not in config()["models"]:
+        raise UsageError(f"no embedded model {name!r}; there are {', '.join(config()['models'])}")
 
 
 def new_model(name: str, tokenizer: Any) -> Any:
@@ -197,8 +201,3 @@ def _tokenizer(data: Path, report: Callable[[str], None]) -> tuple[Callable[[str
 def _python_texts() -> list[str]:
     package = Path(str(resources.files("toolwright")))
     return [path.read_text(encoding="utf-8") for path in sorted(package.rglob("*.py"))]
-
-
-def settings_of(name: str) -> dict[str, Any]:
-    """The training settings of a model, defaults included."""
-    return asdict(PretrainSettings(**config()["train"][name]))

@@ -53,7 +53,8 @@ class ParallelStrategy:
             budget = replace(budget, samples=min(budget.samples, self.samples))
         got = await gather(problem, attempt, verifiers if self.asks_verifiers else (), budget, seed=seed)
         choice = self.choose(problem, got.candidates, seed=seed)
-        told = " ".join(filter(None, (got.cut, choice.fallback))) or None
+        unfiltered = f"No verifier was given, so {self.name} chose without one." if self.asks_verifiers and not verifiers else None
+        told = " ".join(filter(None, (got.cut, unfiltered, choice.fallback))) or None
         return replace(choice, fallback=told, cost=replace(choice.cost, wall_s=got.wall_s))
 
     def choose(self, problem: Problem, candidates: Sequence[Candidate], *, seed: int = 0, keep_tried: bool = True) -> Choice:

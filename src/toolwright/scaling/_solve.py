@@ -34,6 +34,8 @@ async def solve(
     """
     if not problem.question.strip():
         raise UsageError("the question is empty; give the text of a problem")
+    # What draws and judges never holds the gold answer, whoever calls.
+    problem = problem.asked()
     chosen = find_strategy(strategy) if isinstance(strategy, str) else strategy
     temperature = getattr(chosen, "temperature", None)
     if temperature is not None:

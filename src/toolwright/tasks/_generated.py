@@ -16,6 +16,7 @@ from toolwright.tasks._types import Task
 from toolwright.tasks.wordproblems import Dial, Split, generate, split_digest
 
 COUNT = 200
+MOST = 100_000
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _TODAY = (Dial(digits=3, steps=3, novelty="compositions"), Dial(digits=2, steps=4, novelty="compositions"))
 """What the problem of the day is drawn with, one of these by date; never changed, so that a date always gives the same kind of problem."""
@@ -41,6 +42,8 @@ def wordproblems(
     named: Split = next(s for s in _SPLITS if s == split)
     if count < 1 or (limit is not None and limit < 1):
         raise UsageError(f"count = {count if count < 1 else limit}, but at least one problem is needed")
+    if min(count, limit or count) > MOST:
+        raise UsageError(f"count = {count}, but at most {MOST:,} problems are drawn at once; use several seeds for more")
     known = [f.name for f in fields(Dial)]
     if unknown := sorted(set(settings) - set(known)):
         raise UsageError(f"wordproblems has no setting {unknown[0]!r}; it has {', '.join((*known, 'count', 'split', 'seed'))}")
