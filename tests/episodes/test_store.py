@@ -210,6 +210,25 @@ with RunStore(sys.argv[1]) as store:
 """
 
 
+OPENER = """
+import sys, time
+from toolwright.episodes import RunStore
+while time.time() < float(sys.argv[2]):
+    pass
+RunStore(sys.argv[1]).close()
+"""
+
+
+def test_several_processes_make_a_store_at_once(tmp_path: Path) -> None:
+    """They spin until one moment, so that all of them open the file that is not there yet."""
+    for attempt in range(3):
+        moment = str(time.time() + 1.0)
+        openers = [subprocess.Popen([sys.executable, "-c", OPENER, str(tmp_path / str(attempt)), moment], stderr=subprocess.PIPE, text=True) for _ in range(4)]
+        for opener in openers:
+            _, err = opener.communicate(timeout=100)
+            assert opener.returncode == 0, err
+
+
 def test_what_was_confirmed_survives_kill_9(tmp_path: Path) -> None:
     """Two writers at once, killed at a moment of chance, three times over one store."""
     confirmed: set[int] = set()

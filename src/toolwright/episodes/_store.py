@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -25,6 +26,7 @@ from toolwright.errors import UsageError
 STORE_SCHEMA = 1
 """Raised when a table changes its meaning."""
 
+_BUSY_S = 60.0
 _FILE = "store.sqlite"
 _SUFFIXES = (".sqlite", ".sqlite3", ".db")
 _KEY = "run_seed INTEGER NOT NULL, problem_id TEXT NOT NULL, sample INTEGER NOT NULL, setup TEXT NOT NULL, role TEXT NOT NULL"
@@ -213,7 +215,7 @@ def _open(path: Path, read_only: bool) -> sqlite3.Connection:
         if read_only and not path.is_file():
             raise UsageError(f"no run store at {path}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(_read_uri(path) if read_only else path, timeout=60.0, isolation_level=None, uri=read_only)
+        connection = sqlite3.connect(_read_uri(path) if read_only else path, timeout=_BUSY_S, isolation_level=None, uri=read_only)
     except (sqlite3.Error, OSError) as error:
         raise _unusable(path, error) from error
     try:
@@ -239,13 +241,25 @@ def _read_uri(path: Path) -> str:
 def _prepare(path: Path, connection: sqlite3.Connection) -> None:
     if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         _check_version(path, connection)
-    (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    mode = _journal_mode(connection)
     # In WAL mode NORMAL keeps every committed transaction through a kill; other modes need FULL for that.
     connection.execute(f"PRAGMA synchronous={'NORMAL' if mode == 'wal' else 'FULL'}")
     with _transaction(path, connection):
         for statement in _TABLES:
             connection.execute(statement)
         connection.execute("INSERT OR IGNORE INTO about VALUES ('schema', ?)", (str(STORE_SCHEMA),))
+
+
+def _journal_mode(connection: sqlite3.Connection) -> str:
+    """The mode in force after asking for WAL. Two processes that make a store at once collide here without SQLite's own busy timeout, so it is asked again."""
+    deadline = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _check_version(path: Path, connection: sqlite3.Connection) -> None:
