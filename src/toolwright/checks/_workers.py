@@ -46,7 +46,7 @@ class Worker:
         try:
             if self._line(_START_S) != b"ready":
                 raise VerifierFault(f"a comparison worker did not start (exit status {self._process.poll()}); is math-verify installed?")
-        except BaseException:
+        except BaseException:  # also when interrupted: no process may be left; raised again
             self.kill()
             raise
 
@@ -173,7 +173,7 @@ class Workers:
             self._open += 1
         try:
             worker = Worker(self._deadline_s)
-        except BaseException:
+        except BaseException:  # also when interrupted: the place must not be lost; raised again
             with self._changed:
                 self._open -= 1
                 self._changed.notify()

@@ -173,7 +173,14 @@ def _claims(tables: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 def _claim(name: str, text: str, value: float | None, against: float | None, seen: bool | None) -> dict[str, Any]:
     bounds = {"low": None, "high": None, "against": against, "against_low": None, "against_high": None}
-    return {"id": name, "text": text, "source": "pairs by the author of the check, who fixed what failed: a regression figure; MATH500 (PRM800K split), looked at while building", "value": value, **bounds, "seen": seen}
+    return {
+        "id": name,
+        "text": text,
+        "source": "pairs by the author of the check, who fixed what failed: a regression figure; MATH500 (PRM800K split), looked at while building",
+        "value": value,
+        **bounds,
+        "seen": seen,
+    }
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -307,7 +307,7 @@ def _finish(code: int) -> NoReturn:
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
-    except BaseException:
+    except BaseException:  # the snippet's own exit handlers may raise anything
         code = code or 1
     _flush()
     os._exit(code)

@@ -208,7 +208,7 @@ class Sandbox:
                 except OSError:
                     ours.close()
                     self.close()
-                except BaseException:
+                except BaseException:  # also when interrupted: no process may be left; raised again
                     ours.close()
                     raise
         raise SandboxFault("the sandbox's supervisor ends as soon as it starts")

@@ -31,7 +31,7 @@ class Gate:
         ticket = self._ask()
         try:
             ticket.result()
-        except BaseException:
+        except BaseException:  # cancelled too: the place must not be lost; raised again
             self._abandon(ticket)
             raise
 
@@ -42,7 +42,7 @@ class Gate:
             return
         try:
             await asyncio.wrap_future(ticket)
-        except BaseException:
+        except BaseException:  # cancelled too: the place must not be lost; raised again
             self._abandon(ticket)
             raise
 
