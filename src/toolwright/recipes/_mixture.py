@@ -34,6 +34,10 @@ class Mixture:
     arithmetic: float
     retool: float
     """The share of the interpreter dialect."""
+    stories: float
+    """The share of stories among the word problems."""
+    things: float
+    """The chance that a template's nouns come from one large list."""
     digits: tuple[float, ...]
     """Chances of 1, 2, … digits."""
     prompt_weight: float
@@ -81,8 +85,8 @@ def document(mixture: Mixture, gsm8k: tuple[tuple[str, tuple[WorkedStep, ...]], 
         return written(*_arithmetic(rng), "text", mixture.prompt_weight)
     digits = rng.choices(range(1, len(mixture.digits) + 1), mixture.digits)[0]
     steps_wanted = None if rng.random() < 0.75 else rng.choice((1, 2, 2, 3, 3, 4, 5))
-    dial = Dial(digits=digits, steps=steps_wanted, distractors=0.35, stories=0.5)
-    problem = generate(split, position, dial, seed=seed)
+    dial = Dial(digits=digits, steps=steps_wanted, distractors=0.35, stories=mixture.stories)
+    problem = generate(split, position, dial, seed=seed, things=mixture.things)
     steps = steps_of(problem)
     if any(_too_hard(s.expression) for s in steps):
         dialect = "retool"
@@ -98,13 +102,17 @@ def written(question: str, steps: tuple[WorkedStep, ...], dialect: Dialect, prom
 
 
 def steps_of(problem: Problem) -> tuple[WorkedStep, ...]:
-    """The worked steps of a procedural word problem; the numbers told in the question stand as numbers, earlier results by name."""
-    told = problem.meta["quantities"]
+    """The worked steps of a procedural word problem; the numbers told in the question stand as numbers, earlier results as n1, n2 and so on.
 
-    def plain(text: str) -> str:
-        return re.sub(r"[A-Za-z_]\w*", lambda m: str(told.get(m[0], m[0])), text.replace(" ", ""))
-
-    return tuple(WorkedStep(s["name"], plain(s["symbolic"]), s["expression"].replace(" ", ""), Fraction(s["value"])) for s in problem.meta["steps"])
+    The templates' own names (``left``, ``total``) are not used: those of a new template cannot be guessed, and models grew sure of wrong ones.
+    """
+    known = {name: str(value) for name, value in problem.meta["quantities"].items()}
+    steps = []
+    for number, step in enumerate(problem.meta["steps"], 1):
+        symbolic = re.sub(r"[A-Za-z_]\w*", lambda m: known[m[0]], step["symbolic"].replace(" ", ""))
+        steps.append(WorkedStep(f"n{number}", symbolic, step["expression"].replace(" ", ""), Fraction(step["value"])))
+        known[step["name"]] = f"n{number}"
+    return tuple(steps)
 
 
 @cache

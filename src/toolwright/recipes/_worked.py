@@ -1,6 +1,7 @@
 """Worked solutions as the embedded models write them, in both dialects, from steps that a task knows.
 
-Text dialect: one equation a line, done in the head, then ``#### answer``. Interpreter dialect: the same steps as a program, its output, then ``#### answer``.
+Text dialect: one equation a line, done in the head, then ``#### answer``. Interpreter dialect: the same steps as a program with the names ``n1``, ``n2``, …,
+its output, then ``#### answer``.
 GSM8K's training solutions are brought into this form from their calculation marks; those whose marks do not lead to the answer are left out.
 """
 
@@ -29,7 +30,7 @@ class WorkedStep:
 
 def text_solution(steps: tuple[WorkedStep, ...]) -> str:
     """The text dialect's solution."""
-    return "\n".join([*(f"{s.name}: {s.expression}={show(s.value)}" for s in steps), f"#### {show(steps[-1].value)}"])
+    return "\n".join([*(f"{s.expression}={show(s.value)}" for s in steps), f"#### {show(steps[-1].value)}"])
 
 
 def code_solution(steps: tuple[WorkedStep, ...]) -> tuple[str, str, str]:

@@ -17,7 +17,7 @@ from importlib import resources
 from typing import Any
 
 from toolwright.errors import UsageError
-from toolwright.tasks._words import LISTS, NAMES, NUMBER_WORDS, PRONOUNS
+from toolwright.tasks._words import LISTS, NAMES, NUMBER_WORDS, PRONOUNS, THINGS
 
 MAX_VALUE = 10**9
 """No number of a problem is larger; keeps what a small model reads and writes bounded."""
@@ -72,8 +72,8 @@ class Template:
     steps: tuple[tuple[str, str], ...]
     extra: tuple[str, ...]
 
-    def render(self, rng: random.Random, *, digits: int, distractors: float) -> Drawn:
-        """One problem; Raises Redraw if no numbers of that size work out in 200 draws."""
+    def render(self, rng: random.Random, *, digits: int, distractors: float, things: float = 0.0) -> Drawn:
+        """One problem, by the chance `things` with nouns from the one large list; Raises Redraw if no numbers of that size work out in 200 draws."""
         for _ in range(200):
             try:
                 numbers, steps = self._numbers(rng, digits)
@@ -82,7 +82,8 @@ class Template:
                 continue
         else:
             raise Redraw
-        words = draw_words(rng, self.words)
+        anything = things > 0 and rng.random() < things
+        words = draw_words(rng, self.words | {slot: THINGS for slot in ("thing", "other") if slot in self.words} if anything else self.words)
         text = rng.choice(self.text)
         if self.extra and rng.random() < distractors:
             text = _insert_extra(text, rng.choice(self.extra))
@@ -297,6 +298,7 @@ def load_templates() -> tuple[tuple[Template, ...], tuple[Story, ...]]:
         if entry.name.endswith(".toml"):
             document = tomllib.loads(entry.read_text(encoding="utf-8"))
             templates += [_template(entry.name, row) for row in document.get("template", ())]
+            templates += [template for row in document.get("scene", ()) for template in _scene(entry.name, row)]
             stories += [_story(entry.name, row) for row in document.get("story", ())]
     ids = [t.id for t in templates] + [s.id for s in stories]
     if doubled := {i for i in ids if ids.count(i) > 1}:
@@ -312,6 +314,24 @@ def _template(file: str, row: dict[str, Any]) -> Template:
         steps.append((name.strip(), symbolic.strip()))
     draw = {name: str(kind) for name, kind in row["draw"].items()}
     return Template(row["id"], tuple(row["text"]), _lists(row), draw, tuple(row.get("where", ())), tuple(steps), tuple(row.get("extra", ())))
+
+
+def _scene(file: str, row: dict[str, Any]) -> list[Template]:
+    """A scene's questions, each as a template of its own: every wording of the facts with every wording of the question."""
+    _known(file, row, required={"id", "text", "draw", "ask"}, optional={"words", "where"})
+    templates = []
+    for number, ask in enumerate(row["ask"], 1):
+        _known(file, {"id": f"{row['id']}/{number}"} | ask, required={"id", "text", "steps"}, optional={"draw", "where"})
+        whole_row = {
+            "id": f"{row['id']}/{number}",
+            "text": [f"{facts} {question}" for facts in row["text"] for question in ask["text"]],
+            "words": row.get("words", {}),
+            "draw": row["draw"] | ask.get("draw", {}),
+            "where": [*row.get("where", ()), *ask.get("where", ())],
+            "steps": ask["steps"],
+        }
+        templates.append(_template(file, whole_row))
+    return templates
 
 
 def _story(file: str, row: dict[str, Any]) -> Story:

@@ -59,10 +59,11 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def generate(split: Split, index: int, dial: Dial = Dial(), *, seed: int = 0) -> Problem:
+def generate(split: Split, index: int, dial: Dial = Dial(), *, seed: int = 0, things: float = 0.0) -> Problem:
     """The index-th problem of a split under a dial: the same arguments give the same problem, everywhere and always.
 
-    The gold is the last step's value; `meta` holds template, kind, steps (name, symbolic, expression, value) and digits.
+    The gold is the last step's value; `meta` holds template, kind, steps (name, symbolic, expression, value) and digits. `things` is the chance that a
+    template's nouns come from one large list: more variety in training, at some cost in sense.
     """
     if dial.novelty == "compositions" and split != "train" and (dial.steps or 3) < 3:
         raise UsageError(
@@ -71,7 +72,7 @@ def generate(split: Split, index: int, dial: Dial = Dial(), *, seed: int = 0) ->
     rng = random.Random(derive_seed("wordproblem", seed, split, index, dial))
     for _ in range(1000):
         try:
-            source, drawn = _draw(rng, split, dial)
+            source, drawn = _draw(rng, split, dial, things)
         except Redraw:
             continue
         return Problem(
@@ -89,8 +90,8 @@ def generate(split: Split, index: int, dial: Dial = Dial(), *, seed: int = 0) ->
 
 
 def split_of(template_id: str) -> Split:
-    """Which split a template belongs to, by digest of its id."""
-    bucket = int(digest("template", template_id), 16) % 100
+    """Which split a template belongs to, by digest of its id; all questions of a scene (``scene/1``, ``scene/2``) stay together."""
+    bucket = int(digest("template", template_id.partition("/")[0]), 16) % 100
     return "test" if bucket < _SHARES["test"] else "validation" if bucket < sum(_SHARES.values()) else "train"
 
 
@@ -118,7 +119,7 @@ def _pool(split: Split, steps: int | None) -> tuple[tuple[Template, ...], tuple[
     )
 
 
-def _draw(rng: random.Random, split: Split, dial: Dial) -> tuple[Template | Story, Drawn]:
+def _draw(rng: random.Random, split: Split, dial: Dial, things: float) -> tuple[Template | Story, Drawn]:
     home: Split = split if dial.novelty == "templates" else "train"
     templates, stories = _pool(home, dial.steps)
     if not templates or dial.novelty == "compositions" or (stories and rng.random() < dial.stories):
@@ -130,4 +131,4 @@ def _draw(rng: random.Random, split: Split, dial: Dial) -> tuple[Template | Stor
             raise Redraw
         return story, story.render(rng, operations, digits=dial.digits)
     template = rng.choice(templates)
-    return template, template.render(rng, digits=dial.digits, distractors=dial.distractors)
+    return template, template.render(rng, digits=dial.digits, distractors=dial.distractors, things=things)
