@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     print("\n".join(complaints) or "no complaints")
     templates, stories = load_templates()
     entries: tuple[Template | Story, ...] = (*templates, *stories)
-    mine = [t for t in entries if ids is None or t.id in ids]
+    mine = [t for t in entries if ids is None or t.id.partition("/")[0] in ids]
     print(f"{len(mine)} entries; splits: " + ", ".join(f"{s} {sum(split_of(t.id) == s for t in mine)}" for s in ("train", "validation", "test")))
     rng = random.Random()
     for source in rng.sample(mine, min(len(mine), int(arguments[2]) if len(arguments) > 2 else 40)):
