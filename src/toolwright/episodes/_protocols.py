@@ -89,7 +89,10 @@ class Tool(Protocol):
 
 
 class Verifier(Protocol):
-    """Something that concludes about one candidate."""
+    """Something that concludes about one candidate.
+
+    A reward model has ``is_reward = True`` beside these members: its scores rank candidates (`Verdict.is_reward`) and filter none.
+    """
 
     @property
     def name(self) -> str:

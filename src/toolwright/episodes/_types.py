@@ -140,11 +140,13 @@ class Verdict:
     verifier: str = ""
     evidence: tuple[ToolResult, ...] = ()
     cost: Cost = Cost()
+    is_reward: bool = False
+    """True: a reward model's score, which ranks candidates and refutes none."""
 
     @property
     def refuted(self) -> bool:
-        """True where the check decided, and decided against."""
-        return self.score is not None and self.score < 0.5
+        """True where the check decided, and decided against; a reward never does."""
+        return self.score is not None and self.score < 0.5 and not self.is_reward
 
 
 @dataclass(frozen=True, slots=True)
