@@ -8,7 +8,7 @@ import pytest
 
 from toolwright import Solver
 from toolwright.engines import ScriptedEngine
-from toolwright.episodes import Problem, Verdict
+from toolwright.episodes import Problem, SamplingParams, Verdict
 from toolwright.errors import UsageError
 from toolwright.recipes import choice_to_json
 
@@ -71,3 +71,17 @@ def test_names_are_checked():
         Solver(engine=ScriptedEngine([RIGHT]), dialect="klingon")
     with pytest.raises(UsageError, match="oracle"):
         Solver(engine=ScriptedEngine([RIGHT]), verify=["oracle"])
+
+
+def test_an_estimate_counts_every_token_of_every_candidate():
+    class Paced(ScriptedEngine):
+        """10 ms to read the prompt, 2 ms a token."""
+
+        async def sample(self, prompt, *, n, params, seed):
+            await asyncio.sleep(0.01 + 0.002 * params.max_new_tokens)
+            return await super().sample(prompt, n=n, params=params, seed=seed)
+
+    with Solver(engine=Paced([RIGHT]), verify=[], params=SamplingParams(max_new_tokens=500)) as paced:
+        one, many = paced.estimate_s("12 and 30 more?", n=4), paced.estimate_s("12 and 30 more?", n=64)
+    assert 0.9 < one < 3
+    assert 3 < many / one < 5

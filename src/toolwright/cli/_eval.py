@@ -71,7 +71,8 @@ def evaluate(
         ) as solver,
     ):
         for task in loaded:
-            typer.echo(f"{task.name}: {len(task.problems)} problems × {max(ns)} samples with {solver.engine.name}", err=True)
+            longest = duration(solver.estimate_s(task.problems[0].asked(), n=max(ns)) * len(task.problems))
+            typer.echo(f"{task.name}: {len(task.problems)} problems × {max(ns)} samples with {solver.engine.name}: at most about {longest}", err=True)
             report = asyncio.run(run(task, solver.rollout, solver.verifiers, names, ns, store=kept, run_seed=seed, progress=_teller(task.name)))
             reports.append(report)
             if not as_json:

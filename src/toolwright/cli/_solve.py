@@ -67,10 +67,9 @@ def solve(
     with Solver(
         model, base_url=base_url, api_key=api_key, dialect=dialect, verify=verifier_names(verify), params=params, allow_degraded=allow_degraded
     ) as solver:
-        typer.echo(
-            f"{solver.engine.name} ready after {duration(time.monotonic() - started)}; drawing {n} candidates of at most {params.max_new_tokens} tokens",
-            err=True,
-        )
+        typer.echo(f"{solver.engine.name} ready after {duration(time.monotonic() - started)}", err=True)
+        longest = duration(solver.estimate_s(text.strip(), n=n))
+        typer.echo(f"drawing {n} candidates of at most {params.max_new_tokens} tokens: at most about {longest}", err=True)
         progress = Progress("candidates", n)
         choice = solver.solve(text.strip(), n=n, strategy=strategy, seed=seed, seconds=seconds, store=kept, on_episode=lambda episode, drawn: progress.step())
         progress.close()

@@ -6,13 +6,15 @@ It holds what must be opened and closed (model, sandbox, equivalence workers); w
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
 from toolwright.engines import load_engine
-from toolwright.episodes import Budget, Choice, Engine, Episode, Problem, RunStore, SamplingParams, Tool, Verifier, digest
+from toolwright.episodes import Budget, Choice, Engine, Episode, Problem, Prompt, RunStore, SamplingParams, Tool, Verifier, digest
 from toolwright.errors import UsageError
 from toolwright.rollouts import Rollout
 from toolwright.sandbox import Sandbox
@@ -24,6 +26,8 @@ T = TypeVar("T")
 EMBEDDED = ("nano", "pico")
 VERIFIERS = ("claims", "toolv-code")
 DIALECTS = ("text", "retool", "markdown", "hermes")
+_PROBED, _PROBE_TOKENS = 16, 8
+"""How many candidates, and how many tokens of each, are timed for an estimate."""
 
 
 class Solver:
@@ -83,6 +87,25 @@ class Solver:
         problem = question if isinstance(question, Problem) else Problem(digest("question", question), question)
         budget = Budget(samples=n, seconds=seconds)
         return _run(solve(problem, self.rollout, strategy=strategy, verifiers=self.verifiers, budget=budget, run_seed=seed, store=store, on_episode=on_episode))
+
+    def estimate_s(self, question: str | Problem, *, n: int = 16) -> float:
+        """Seconds that drawing n candidates takes at most, from timing a few tokens of some; tool runs come on top.
+
+        Raises: UsageError where the engine cannot take the question; EngineFault where the backend is lost.
+        """
+        problem = question if isinstance(question, Problem) else Problem("estimate", question)
+        return _run(self._estimate(problem, n))
+
+    async def _estimate(self, problem: Problem, n: int) -> float:
+        prompt = Prompt(await self.rollout.messages(problem))
+        width, taken = min(n, _PROBED), []
+        # One token first: it reads the prompt and warms the engine up, so that the difference is the pace of writing.
+        for tokens in (1, 1 + _PROBE_TOKENS):
+            started = time.monotonic()
+            await self.engine.sample(prompt, n=width, params=replace(self.rollout.params, max_new_tokens=tokens), seed=0)
+            taken.append(time.monotonic() - started)
+        per_token = max(taken[1] - taken[0], 0.0) / _PROBE_TOKENS
+        return (taken[0] + per_token * self.rollout.params.max_new_tokens) * -(-n // width)
 
     def close(self) -> None:
         """Free the model and the sandbox; safe to call twice."""
