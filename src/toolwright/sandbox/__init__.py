@@ -11,8 +11,24 @@ level 3, learning whether a path exists. For hostile tenants, put the whole proc
 
 from __future__ import annotations
 
+from toolwright.sandbox._backend import BackendSession, SandboxBackend
+from toolwright.sandbox._bubblewrap import Bubblewrap
 from toolwright.sandbox._client import Sandbox, SandboxSession, probe
 from toolwright.sandbox._printable import printable
-from toolwright.sandbox._types import Layer, Outcome, SandboxCapabilities, SandboxLimits, SandboxResult
+from toolwright.sandbox._types import InjectedFault, Layer, Outcome, SandboxCapabilities, SandboxLimits, SandboxResult
 
-__all__ = ["Layer", "Outcome", "Sandbox", "SandboxCapabilities", "SandboxLimits", "SandboxResult", "SandboxSession", "printable", "probe"]
+__all__ = [
+    "BackendSession",
+    "Bubblewrap",
+    "InjectedFault",
+    "Layer",
+    "Outcome",
+    "Sandbox",
+    "SandboxBackend",
+    "SandboxCapabilities",
+    "SandboxLimits",
+    "SandboxResult",
+    "SandboxSession",
+    "printable",
+    "probe",
+]

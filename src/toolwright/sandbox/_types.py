@@ -62,6 +62,18 @@ def _check(name: str, value: float, low: float, high: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class InjectedFault:
+    """What an experiment did to a result on purpose; see `FaultySandbox`."""
+
+    kind: str
+    """lying, empty, shuffled, slow or lost."""
+    stdout: str = ""
+    """What stdout was before."""
+    value: str | None = None
+    """What the value was before."""
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxResult:
     """What happened to one snippet. Every text in it was under the snippet's control; outcome, codes and times were not."""
 
@@ -82,6 +94,8 @@ class SandboxResult:
     """The isolation it really ran under; see `SandboxCapabilities.level`."""
     session_reset: bool = False
     """The session's variables are lost; its next turn starts anew."""
+    fault: InjectedFault | None = None
+    """Set where an experiment falsified this result."""
 
     @property
     def ok(self) -> bool:
