@@ -271,3 +271,5 @@ class Choice:
     """Why the strategy could not do what its name says (e.g. every candidate was refuted), and what it did instead."""
     cost: Cost = Cost()
     seed: int = 0
+    note: str | None = None
+    """What else the strategy has to tell, e.g. why it stopped drawing."""

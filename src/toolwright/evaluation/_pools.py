@@ -10,9 +10,8 @@ from toolwright.errors import UsageError
 from toolwright.evaluation._evaluate import check_ns, named
 from toolwright.evaluation._report import Report
 from toolwright.evaluation._tabulate import SamplePool, tabulate
-from toolwright.scaling import as_candidate, clustered, judge_each
+from toolwright.scaling import as_candidate, clustered, judge_each, with_verdicts
 from toolwright.tasks import Pool
-from toolwright.verifiers import combine
 
 
 async def evaluate_pool(
@@ -55,6 +54,6 @@ async def _sample_pool(pool: Pool, number: int, verifiers: Sequence[Verifier], r
         candidate = as_candidate(problem, episode)
         if recorded_answers:
             candidate = replace(candidate, answer=pool.answers.get((problem.id, episode.index)))
-        candidates.append(replace(candidate, verdict=combine(found)) if found else candidate)
+        candidates.append(with_verdicts(candidate, found))
         verdicts.append(found)
     return SamplePool(problem, clustered(problem, candidates), None, verdicts)

@@ -15,8 +15,7 @@ from toolwright.errors import EngineFault
 from toolwright.evaluation._progress import OnProgress, Progress, estimate_s
 from toolwright.evaluation._tabulate import SamplePool
 from toolwright.rollouts import Rollout
-from toolwright.scaling import Candidate, StoredVerifier, as_candidate, clustered, judge_each, sample_key, stored_attempt
-from toolwright.verifiers import combine
+from toolwright.scaling import Candidate, StoredVerifier, as_candidate, clustered, judge_each, sample_key, stored_attempt, with_verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ class Sampling:
             if index >= 0 and self._plan.verifiers and candidate.usable:
                 found = [replace(v, evidence=()) for v in await self._judged(problem, episode)]
                 self._verdicts[problem.id, index] = found
-                candidate = replace(candidate, verdict=combine(found))
+                candidate = with_verdicts(candidate, found)
             self._found[problem.id, index] = candidate if self._plan.keep_texts else replace(candidate, episode=_slim(episode))
             self._counts.done += 1
             self._left[problem.id] -= 1

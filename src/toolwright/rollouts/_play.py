@@ -8,7 +8,21 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from toolwright.episodes import Completion, Engine, FinishReason, Problem, Prompt, SamplingParams, Span, StopReason, Tool, ToolResult, ToolSession, derive_seed
+from toolwright.episodes import (
+    Completion,
+    Engine,
+    FinishReason,
+    Message,
+    Problem,
+    Prompt,
+    SamplingParams,
+    Span,
+    StopReason,
+    Tool,
+    ToolResult,
+    ToolSession,
+    derive_seed,
+)
 from toolwright.errors import EngineFault, ToolFailure
 from toolwright.rollouts._prompts import messages_for
 from toolwright.rollouts._transcript import Transcript
@@ -41,12 +55,13 @@ class _Encoder(Protocol):
 class Play:
     """One episode: `run` plays it once, and `transcript` holds what has happened, whatever stopped it."""
 
-    def __init__(self, setup: Setup, problem: Problem, seed: int, halt: asyncio.Event | None) -> None:
-        self._setup, self._problem, self._seed, self._halt = setup, problem, seed, halt
+    def __init__(self, setup: Setup, problem: Problem, seed: int, halt: asyncio.Event | None, after: tuple[Message, ...] = ()) -> None:
+        """`after`: messages between the question and the episode."""
+        self._setup, self._problem, self._seed, self._halt, self._after = setup, problem, seed, halt, after
         self._sessions: dict[str, ToolSession] = {}
         self._malformed = 0
         self._can_continue = True
-        self.transcript = Transcript(messages_for(problem, setup.system), inline=True)
+        self.transcript = Transcript((*messages_for(problem, setup.system), *after), inline=True)
 
     async def run(self) -> StopReason:
         """Why the episode ended.
@@ -56,7 +71,7 @@ class Play:
         setup = self._setup
         capabilities = await setup.engine.capabilities()
         self._can_continue = capabilities.prefill
-        messages = messages_for(self._problem, setup.system, system_role=capabilities.system_role)
+        messages = (*messages_for(self._problem, setup.system, system_role=capabilities.system_role), *self._after)
         self.transcript = Transcript(messages, inline=setup.dialect.inline and capabilities.prefill)
         async with AsyncExitStack() as stack:
             while (stop := await self._turn(stack)) is None:

@@ -64,16 +64,26 @@ class Rollout:
         capabilities = await self.engine.capabilities()
         return messages_for(problem, self.system, system_role=capabilities.system_role)
 
-    async def attempt(self, problem: Problem, index: int, *, run_seed: int = 0, halt: asyncio.Event | None = None) -> Episode:
+    async def attempt(
+        self,
+        problem: Problem,
+        index: int,
+        *,
+        run_seed: int = 0,
+        halt: asyncio.Event | None = None,
+        after: tuple[Message, ...] = (),
+        seed: int | None = None,
+    ) -> Episode:
         """The episode of one sample index; the same for the same set-up, problem, index and run seed, whatever runs beside it.
 
-        Setting `halt` ends it early as cancelled, with what it has. Cancelling the task closes its tools and gives no episode.
+        `after`: messages between the question and the episode, such as an earlier solution and a remark on it; `seed` then names the sample in place of run
+        seed, problem and index. Setting `halt` ends it early as cancelled, with what it has. Cancelling the task closes its tools and gives no episode.
 
         Raises: UsageError where the engine cannot take the request at all. Any other failure is an episode that ended in a fault.
         """
         started = time.monotonic()
-        seed = derive_seed(run_seed, problem.id, index)
-        play = Play(self._setup(), problem, seed, halt)
+        seed = derive_seed(run_seed, problem.id, index) if seed is None else seed
+        play = Play(self._setup(), problem, seed, halt, after)
         fault: str | None = None
         try:
             stop = await play.run()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from toolwright.scaling._candidates import Candidate
-from toolwright.scaling._parallel import ParallelStrategy, Pick
+from toolwright.scaling._choosing import Pick
+from toolwright.scaling._parallel import ParallelStrategy
 
 
 def _pick(candidates: Sequence[Candidate]) -> Pick:

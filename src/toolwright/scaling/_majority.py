@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from toolwright.scaling._candidates import Candidate
-from toolwright.scaling._parallel import ParallelStrategy, Pick, vote
+from toolwright.scaling._choosing import Pick, ones, vote
+from toolwright.scaling._parallel import ParallelStrategy
 
 
 def _pick(candidates: Sequence[Candidate]) -> Pick:
-    ones = tuple(1.0 if c.votes else 0.0 for c in candidates)
-    return Pick(vote(candidates, ones), ones)
+    equal = ones(candidates)
+    return Pick(vote(candidates, equal), equal)
 
 
 majority = ParallelStrategy("majority", _pick, "The answer most samples gave, equivalent answers counted together.")

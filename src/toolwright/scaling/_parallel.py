@@ -1,32 +1,19 @@
 """Parallel strategies: draw independent candidates, then pick. Each one adds a pure rule (`pick`); all else is here.
 
-Leaves out strategies that draw with regard to what they saw (revise, beams, adaptive): they have the same call, but no `choose`.
+Leaves out strategies that draw with regard to what they saw (adaptive, revise, beam).
 """
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from toolwright.episodes import Attempt, Budget, Choice, Problem, Tried, Verifier
-from toolwright.errors import NoUsableEpisode
-from toolwright.scaling._candidates import Candidate, gather, total_cost
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """What a rule picked."""
-
-    answer: str | None
-    rewards: tuple[float, ...]
-    """What each candidate was ranked or voted with, in their order."""
-    fallback: str | None = None
-
-
-Rule = Callable[[Sequence[Candidate]], Pick]
-"""Picks from candidates that are all usable, at least one, in draw order."""
+from toolwright.episodes import Attempt, Budget, Choice, Problem, Verifier
+from toolwright.scaling._candidates import Candidate, Judging, clustered, with_verdicts
+from toolwright.scaling._choosing import Rule, chosen
+from toolwright.scaling._gathering import Gathered, gather
+from toolwright.scaling._judging import is_reward, judge_each, with_second_passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +28,27 @@ class ParallelStrategy:
     pick: Rule
     about: str
     """One sentence for a list of strategies."""
-    asks_verifiers: bool = False
+    judging: Judging = "nothing"
+    """Which verifiers it asks: none, filters, reward models, or as T1 does (reward models only about what the filters left)."""
     temperature: float | None = None
     """What its attempts are to be drawn with; None leaves that to the caller."""
     samples: int | None = None
     """How many it draws at most, whatever the budget; None: all of it."""
+    second_passes: bool = False
+    """Whether reward models are asked twice."""
+    ranks: bool = False
+    """Whether it takes the one candidate it ranks highest: then its expectation over subsets is exact and cheap."""
 
     async def __call__(self, problem: Problem, attempt: Attempt, verifiers: Sequence[Verifier], budget: Budget, *, seed: int = 0) -> Choice:
         """The choice; its cost's `wall_s` is how long the call took."""
         if self.samples is not None:
             budget = replace(budget, samples=min(budget.samples, self.samples))
-        got = await gather(problem, attempt, verifiers if self.asks_verifiers else (), budget, seed=seed)
+        asked = self.asked(verifiers)
+        got = await gather(problem, attempt, asked, budget, seed=seed, spare_refuted=self.judging == "t1")
+        if self.judging == "t1" and not got.cut:
+            await reward_the_refuted(problem, got, asked, seed)
         choice = self.choose(problem, got.candidates, seed=seed)
-        unfiltered = f"No verifier was given, so {self.name} chose without one." if self.asks_verifiers and not verifiers else None
-        told = " ".join(filter(None, (got.cut, unfiltered, choice.fallback))) or None
+        told = " ".join(filter(None, (got.cut, self.unasked(asked), choice.fallback))) or None
         return replace(choice, fallback=told, cost=replace(choice.cost, wall_s=got.wall_s))
 
     def choose(self, problem: Problem, candidates: Sequence[Candidate], *, seed: int = 0, keep_tried: bool = True) -> Choice:
@@ -62,54 +56,26 @@ class ParallelStrategy:
 
         Without `keep_tried` the choice's `tried` stays empty: for choosing thousands of times.
         """
-        candidates = candidates[: self.samples]
-        usable = [c for c in candidates if c.usable]
-        if not usable:
-            faults = list(dict.fromkeys(c.episode.fault or c.episode.stop.value for c in candidates))
-            raise NoUsableEpisode(f"all {len(candidates)} episodes of problem {problem.id} ended in a fault: {'; '.join(faults[:3])}")
-        picked = self.pick(usable)
-        fallback = picked.fallback
-        if picked.answer is None and fallback is None:
-            fallback = "No candidate gave an answer."
-        tried = _tried(candidates, picked.rewards) if keep_tried else ()
-        return Choice(problem.id, picked.answer, tried, self.name, fallback, total_cost(candidates, judged=self.asks_verifiers), seed)
+        return chosen(self.name, self.pick, self.judging, problem, candidates[: self.samples], seed=seed, keep_tried=keep_tried)
 
+    def asked(self, verifiers: Sequence[Verifier]) -> list[Verifier]:
+        """Those of the verifiers whose verdicts it wants."""
+        wanted = [v for v in verifiers if self.judging in ("t1", "all") or self.judging == ("rewards" if is_reward(v) else "filters")]
+        return with_second_passes(wanted) if self.second_passes else wanted
 
-def _tried(candidates: Sequence[Candidate], rewards: Sequence[float]) -> tuple[Tried, ...]:
-    """All candidates, unusable ones with reward 0, clusters numbered in the order they appear."""
-    left = iter(rewards)
-    order: dict[int, int] = {}
-    return tuple(
-        Tried(
-            episode=c.episode,
-            answer=c.answer,
-            verdict=c.verdict,
-            reward=next(left) if c.usable else 0.0,
-            cluster=None if c.cluster is None or not c.votes else order.setdefault(c.cluster, len(order)),
-        )
-        for c in candidates
-    )
-
-
-def vote(candidates: Sequence[Candidate], weights: Sequence[float]) -> str | None:
-    """The answer of the cluster with the largest sum of weights; None where no candidate with a weight above 0 has an answer.
-
-    Ties go to the cluster drawn first; the answer is its first member's with a weight.
-    """
-    votes: dict[int, list[float]] = defaultdict(list)
-    first: dict[int, str] = {}
-    for candidate, weight in zip(candidates, weights, strict=True):
-        if candidate.answer is not None and candidate.cluster is not None and weight > 0:
-            votes[candidate.cluster].append(weight)
-            first.setdefault(candidate.cluster, candidate.answer)
-    if not votes:
+    def unasked(self, asked: Sequence[Verifier]) -> str | None:
+        """What to tell where there was nothing to ask."""
+        if self.judging in ("filters", "t1", "all") and not asked:
+            return f"No verifier was given, so {self.name} chose without one."
         return None
-    # `max` keeps the first of equals, and the clusters stand in draw order. fsum: the order of drawing must not make a tie into a win.
-    return first[max(votes, key=lambda cluster: math.fsum(votes[cluster]))]
 
 
-def confidences(candidates: Sequence[Candidate]) -> list[float]:
-    """The geometric mean probability per token of each, in (0, 1]; all 1 where any candidate that votes has no log-probabilities."""
-    if any(c.mean_logp is None for c in candidates if c.votes):
-        return [1.0] * len(candidates)
-    return [math.exp(c.mean_logp) if c.mean_logp is not None else 1.0 for c in candidates]
+async def reward_the_refuted(problem: Problem, got: Gathered, verifiers: Sequence[Verifier], seed: int) -> None:
+    """Where every candidate with an answer is refuted, ask the reward models about them after all: they are all there is to choose by."""
+    rewards = [v for v in verifiers if is_reward(v)]
+    voting = {c.text_key: c for c in got.candidates if c.votes}
+    if not rewards or not voting or not all(c.verdict.refuted for c in voting.values()):
+        return
+    found = await asyncio.gather(*(judge_each(problem, c.episode, rewards, seed=seed) for c in voting.values()))
+    by_text = dict(zip(voting, found, strict=True))
+    got.candidates = clustered(problem, [with_verdicts(c, by_text[c.text_key]) if c.votes else c for c in got.candidates])

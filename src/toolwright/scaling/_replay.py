@@ -36,6 +36,11 @@ class RecordedVerifier:
         return RecordedVerifier(self._name, moved, digest=self._digest)
 
     @property
+    def is_reward(self) -> bool:
+        """Whether it was a reward model that gave the verdicts."""
+        return any(verdict.is_reward for verdict in self._verdicts.values())
+
+    @property
     def name(self) -> str:
         return self._name
 
