@@ -14,6 +14,7 @@ from toolwright.cli._check import check
 from toolwright.cli._demo import demo
 from toolwright.cli._doctor import doctor
 from toolwright.cli._eval import evaluate
+from toolwright.cli._index import index
 from toolwright.cli._sandbox import sandbox
 from toolwright.cli._solve import solve
 from toolwright.cli._train import train
@@ -42,6 +43,7 @@ app.command("eval")(evaluate)
 app.command()(check)
 app.command()(doctor)
 app.command()(demo)
+app.add_typer(index, name="index")
 app.add_typer(sandbox, name="sandbox")
 app.add_typer(train, name="train")
 

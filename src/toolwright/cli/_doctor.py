@@ -18,6 +18,7 @@ EXTRAS = {
     "local": (("torch", "transformers", "safetensors"), "models in this process"),
     "train": (("torch", "transformers", "tokenizers"), "training the embedded models"),
     "hub": (("datasets",), "benchmarks from the Hugging Face hub"),
+    "bm25s": (("bm25s", "Stemmer"), "searching large indexes in memory"),
 }
 
 

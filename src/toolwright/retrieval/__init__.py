@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from toolwright.retrieval._bm25s import Bm25sIndex
 from toolwright.retrieval._build import BACKENDS, build_index, open_index
-from toolwright.retrieval._fts import FtsIndex
+from toolwright.retrieval._fts import TOKENIZERS, FtsIndex
 from toolwright.retrieval._measures import ndcg, recall
 from toolwright.retrieval._sources import read_passages
 from toolwright.retrieval._types import IndexFacts, Passage, Retriever
 
 __all__ = [
     "BACKENDS",
+    "TOKENIZERS",
     "Bm25sIndex",
     "FtsIndex",
     "IndexFacts",
