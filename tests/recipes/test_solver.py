@@ -75,13 +75,13 @@ def test_names_are_checked():
 
 def test_an_estimate_counts_every_token_of_every_candidate():
     class Paced(ScriptedEngine):
-        """10 ms to read the prompt, 2 ms a token."""
+        """50 ms to read the prompt, 20 ms a token."""
 
         async def sample(self, prompt, *, n, params, seed):
-            await asyncio.sleep(0.01 + 0.002 * params.max_new_tokens)
+            await asyncio.sleep(0.05 + 0.02 * params.max_new_tokens)
             return await super().sample(prompt, n=n, params=params, seed=seed)
 
     with Solver(engine=Paced([RIGHT]), verify=[], params=SamplingParams(max_new_tokens=500)) as paced:
         one, many = paced.estimate_s("12 and 30 more?", n=4), paced.estimate_s("12 and 30 more?", n=64)
-    assert 0.9 < one < 3
-    assert 3 < many / one < 5
+    assert 8 < one < 30
+    assert 2 < many / one < 8
