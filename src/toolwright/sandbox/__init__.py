@@ -14,18 +14,21 @@ from __future__ import annotations
 from toolwright.sandbox._backend import BackendSession, SandboxBackend
 from toolwright.sandbox._bubblewrap import Bubblewrap
 from toolwright.sandbox._client import Sandbox, SandboxSession, probe
+from toolwright.sandbox._faults import FaultySandbox, SandboxFaults
 from toolwright.sandbox._printable import printable
 from toolwright.sandbox._types import InjectedFault, Layer, Outcome, SandboxCapabilities, SandboxLimits, SandboxResult
 
 __all__ = [
     "BackendSession",
     "Bubblewrap",
+    "FaultySandbox",
     "InjectedFault",
     "Layer",
     "Outcome",
     "Sandbox",
     "SandboxBackend",
     "SandboxCapabilities",
+    "SandboxFaults",
     "SandboxLimits",
     "SandboxResult",
     "SandboxSession",
