@@ -48,7 +48,7 @@ def search(
     full: Annotated[bool, typer.Option(help="Show whole passages.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the passages that fit a text best. Leaves with 1 if there is none."""
+    """Show the passages that fit a text best."""
     from toolwright.retrieval import open_index
     from toolwright.sandbox import printable
 
@@ -66,10 +66,8 @@ def search(
             body = passage.text if full or len(passage.text) <= _SHOWN else passage.text[:_SHOWN].rstrip() + " …"
             typer.echo(f"{place}. {printable(passage.title) or '(no title)'}  [{printable(passage.id)}, {passage.score:.2f}]")
             typer.echo("\n".join(f"   {line}" for line in printable(body).splitlines()))
-        if not found:
-            typer.echo("no passage holds any of these words", err=True)
     if not found:
-        raise typer.Exit(1)
+        typer.echo("no passage holds any of these words", err=True)
 
 
 def _teller() -> Callable[[int], None]:
