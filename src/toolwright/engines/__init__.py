@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from toolwright.engines._adapters import AdapterShape, adapter_tensors, save_adapter, weights_digest, with_adapter
 from toolwright.engines._hf import HFEngine
 from toolwright.engines._load import load_engine, open_hf, open_nano, open_openai, open_pico
 from toolwright.engines._openai import OpenAIEngine
 from toolwright.engines._scripted import Faults, ScriptedEngine, ScriptedRequest
 
-__all__ = ["Faults", "HFEngine", "OpenAIEngine", "ScriptedEngine", "ScriptedRequest", "load_engine", "open_hf", "open_nano", "open_openai", "open_pico"]
+__all__ = [
+    "AdapterShape",
+    "Faults",
+    "HFEngine",
+    "OpenAIEngine",
+    "ScriptedEngine",
+    "ScriptedRequest",
+    "adapter_tensors",
+    "load_engine",
+    "open_hf",
+    "open_nano",
+    "open_openai",
+    "open_pico",
+    "save_adapter",
+    "weights_digest",
+    "with_adapter",
+]

@@ -161,6 +161,26 @@ class HFEngine:
         self._digest = digest
         self._loop.forget()
 
+    def with_adapter(self, folder: Path, *, name: str | None = None) -> HFEngine:
+        """An engine for this model with the adapter of a folder; both share the model's weights and each has slots of its own. Close both.
+
+        Raises: UsageError where the folder holds no adapter, one of another shape, or one that was trained on other weights.
+        """
+        from toolwright.engines._adapters import adapter_digest, check_base, load_adapter
+
+        check_base(folder, self._folder)
+        adapted = HFEngine(
+            load_adapter(self._model, folder),
+            self._tokenizer,
+            name=name or f"{self._name}+{folder.name}",
+            digest=digest(self.digest, "adapter", adapter_digest(folder)),
+            slots=self._slots,
+            cache_bytes=self._cache_bytes,
+        )
+        # One tokenizer, one lock: it is not safe for two threads at once.
+        adapted._tokenizer_lock = self._tokenizer_lock
+        return adapted
+
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
         """The ids of messages and spans as they are fed: spans that carry ids go in verbatim, others as their text without special tokens."""
         ids = list(self._template_ids(prompt.messages)) if prompt.messages else []

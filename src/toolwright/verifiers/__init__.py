@@ -7,7 +7,51 @@ from __future__ import annotations
 
 from toolwright.verifiers._claims import ClaimsVerifier
 from toolwright.verifiers._combine import combine
+from toolwright.verifiers._facts_prompt import ChatFacts, FactForm
+from toolwright.verifiers._forms import (
+    ChatJudge,
+    ChatPrograms,
+    ChatSteps,
+    JudgeForm,
+    ProgramForm,
+    StepForm,
+    TaggedJudge,
+    TaggedPrograms,
+    TaggedSteps,
+    step_text,
+)
+from toolwright.verifiers._genrm import GenRM
+from toolwright.verifiers._prm import ServedRM, StepRM, reduce_steps
 from toolwright.verifiers._programs import extract_program, printed_verdict, why_no_check
+from toolwright.verifiers._steps import split_steps
 from toolwright.verifiers._toolv_code import ToolVCode
+from toolwright.verifiers._toolv_facts import Documents, Retrieved, ToolVFacts
 
-__all__ = ["ClaimsVerifier", "ToolVCode", "combine", "extract_program", "printed_verdict", "why_no_check"]
+__all__ = [
+    "ChatFacts",
+    "ChatJudge",
+    "ChatPrograms",
+    "ChatSteps",
+    "ClaimsVerifier",
+    "Documents",
+    "FactForm",
+    "GenRM",
+    "JudgeForm",
+    "ProgramForm",
+    "Retrieved",
+    "ServedRM",
+    "StepForm",
+    "StepRM",
+    "TaggedJudge",
+    "TaggedPrograms",
+    "TaggedSteps",
+    "ToolVCode",
+    "ToolVFacts",
+    "combine",
+    "extract_program",
+    "printed_verdict",
+    "reduce_steps",
+    "split_steps",
+    "step_text",
+    "why_no_check",
+]

@@ -16,8 +16,9 @@ from toolwright.checks import extract_answer
 from toolwright.episodes import Completion, Cost, Engine, Episode, Problem, Prompt, SamplingParams, ToolResult, Verdict, derive_seed, digest
 from toolwright.errors import SandboxFault, UsageError
 from toolwright.sandbox import Outcome, SandboxLimits, SandboxResult
+from toolwright.verifiers._forms import ChatPrograms, ProgramForm
 from toolwright.verifiers._programs import extract_program, printed_verdict, why_no_check
-from toolwright.verifiers._toolv_prompt import RULES, first_messages, repair_messages
+from toolwright.verifiers._toolv_prompt import RULES
 
 _VERSION = 1
 _LIMITS = SandboxLimits(wall_s=10.0, cpu_s=5.0)
@@ -57,6 +58,7 @@ class ToolVCode:
         engine: Engine,
         sandbox: ProgramRunner,
         *,
+        form: ProgramForm | None = None,
         k: int = 1,
         temperature: float = 0.6,
         repair: int = 1,
@@ -71,11 +73,12 @@ class ToolVCode:
             raise UsageError(f"repair = {repair} is out of range; give 0 or more")
         self._engine, self._sandbox, self._limits = engine, sandbox, limits
         self._k, self._repair, self._strict = k, repair, strict
-        self._params = SamplingParams(max_new_tokens=max_new_tokens, temperature=temperature)
+        self._form = form or ChatPrograms()
+        self._params = SamplingParams(max_new_tokens=max_new_tokens, temperature=temperature, stop=self._form.stop)
 
     @property
     def digest(self) -> str:
-        return digest("toolv_code", _VERSION, RULES, self._engine.digest, self._params, self._limits, self._k, self._repair, self._strict)
+        return digest("toolv_code", _VERSION, RULES, self._form.name, self._engine.digest, self._params, self._limits, self._k, self._repair, self._strict)
 
     async def verify(self, problem: Problem, episode: Episode, *, seed: int) -> Verdict:
         """The verdict of k programs. Raises: EngineFault; SandboxFault where the sandbox failed and no other program gave a verdict."""
@@ -83,7 +86,7 @@ class ToolVCode:
         answer = extract_answer(episode.model_text, choices=problem.choices)
         if answer is None:
             return Verdict(None, "There is no answer that a program could check.", self.name)
-        prompt = Prompt(first_messages(problem, episode.text))
+        prompt = self._form.ask(problem, episode.text)
         # A solution is checked for its number; a letter of a multiple-choice answer stands in no program.
         sought = None if problem.choices else answer
         replies = await self._engine.sample(prompt, n=self._k, params=self._params, seed=derive_seed(seed, "toolv"))
@@ -100,7 +103,10 @@ class ToolVCode:
         for attempt in range(self._repair):
             if run.said is not None or run.infra:
                 break
-            prompt = Prompt(repair_messages(prompt.messages, reply.text, run.trouble))
+            another = self._form.again(prompt, reply.text, run.trouble)
+            if another is None:
+                break
+            prompt = another
             (reply,) = await self._engine.sample(prompt, n=1, params=self._params, seed=derive_seed(seed, "repair", attempt))
             run = await self._run(reply.text, answer, seed)
             run = replace(run, result=replace(run.result, meta={**run.result.meta, "repaired": True}))
