@@ -31,7 +31,7 @@ def test_solve_json_has_what_is_promised(capsys):
     code, out, err = call(capsys, "solve", QUESTION, "--model", "pico", "-n", "4", "--json", "--seed", "3")
     assert code == 0, err
     told = json.loads(out)
-    assert set(told) == {"answer", "tried", "strategy", "fallback", "cost", "model", "seed"}
+    assert set(told) == {"answer", "tried", "strategy", "fallback", "note", "cost", "model", "seed"}
     assert len(told["tried"]) == 4
     for tried in told["tried"]:
         assert set(tried) == {"answer", "text", "verdict", "reward", "cluster"}

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from toolwright.cli._options import (
+    STRATEGIES_HELP,
     AllowDegraded,
     ApiKey,
     BaseUrl,
@@ -36,7 +37,7 @@ def evaluate(
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
     n: Annotated[str, typer.Option("-n", help="Numbers of samples, comma-separated; the largest is drawn, the others are taken from it.")] = "1,4,16",
-    strategies: Annotated[str, typer.Option("--strategies", "-s", help="Comma-separated.")] = "greedy,majority,best_of_n,t1",
+    strategies: Annotated[str, typer.Option("--strategies", "--strategy", "-s", help=f"Comma-separated: {STRATEGIES_HELP}")] = "greedy,majority,best_of_n,t1",
     limit: Annotated[int | None, typer.Option(help="Only so many problems of each task, drawn by the seed.")] = None,
     data: Annotated[Path | None, typer.Option(help="The data folder; default: TOOLWRIGHT_DATA.")] = None,
     dialect: DialectName = "text",

@@ -25,6 +25,8 @@ Seed = Annotated[int, typer.Option(help="Equal seeds give equal samples.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 AllowDegraded = Annotated[bool, typer.Option(help="Accept a sandbox of level 1 (system-call filters only).")]
 
+STRATEGIES_HELP = "greedy, majority, best_of_n, weighted, filtered, t1, t1_argmax, two_stage, adaptive, adaptive_beta, revise or beam."
+
 
 def verifier_names(verify: str | None) -> list[str] | None:
     """What ``--verify`` asks for; None leaves it to the model."""

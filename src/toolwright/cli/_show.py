@@ -59,6 +59,8 @@ def show_choice(choice: Choice, *, most: int | None = 3) -> None:
     refuted = sum(t.verdict.refuted for t in choice.tried)
     typer.echo(f"answer: {printable(choice.answer) if choice.answer is not None else '(none)'}")
     typer.echo(f"{len(choice.tried)} candidates, {refuted} refuted by tools; {voters} gave this answer ({choice.strategy})")
+    if choice.note:
+        typer.echo(choice.note)
     if choice.fallback:
         typer.echo(f"note: {choice.fallback}")
     for title, wanted in (("kept", False), ("refuted", True)):

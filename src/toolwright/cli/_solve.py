@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from toolwright.cli._options import (
+    STRATEGIES_HELP,
     AllowDegraded,
     ApiKey,
     BaseUrl,
@@ -35,12 +36,13 @@ def solve(
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
     n: Annotated[int, typer.Option("-n", help="How many candidates to draw.")] = 16,
-    strategy: Annotated[str, typer.Option("--strategy", "-s", help="greedy, majority, best_of_n or t1.")] = "t1",
+    strategy: Annotated[str, typer.Option("--strategy", "-s", help=STRATEGIES_HELP)] = "t1",
     dialect: DialectName = "text",
     verify: Verify = None,
     temperature: Temperature = 0.8,
     max_tokens: MaxTokens = None,
     seconds: Annotated[float | None, typer.Option(help="Stop drawing after so long and choose from what is there.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Stop drawing once so many tokens are written, verifiers' included.")] = None,
     seed: Seed = 0,
     store: Annotated[Path | None, typer.Option(help="A run folder: samples found there are not drawn again.")] = None,
     allow_degraded: AllowDegraded = False,
@@ -60,6 +62,8 @@ def solve(
         raise UsageError(f"n = {n} samples give no answer; ask for 1 or more")
     if seconds is not None and seconds <= 0:
         raise UsageError(f"seconds = {seconds}, but some time is needed to draw anything")
+    if tokens is not None and tokens < 1:
+        raise UsageError(f"tokens = {tokens}, but at least 1 is needed to draw anything")
     find_strategy(strategy)
     params = sampling_params(temperature, max_tokens, embedded=is_embedded(model, base_url))
     kept = RunStore(store) if store is not None else None
@@ -71,7 +75,16 @@ def solve(
         longest = duration(solver.estimate_s(text.strip(), n=n))
         typer.echo(f"drawing {n} candidates of at most {params.max_new_tokens} tokens: at most about {longest}", err=True)
         progress = Progress("candidates", n)
-        choice = solver.solve(text.strip(), n=n, strategy=strategy, seed=seed, seconds=seconds, store=kept, on_episode=lambda episode, drawn: progress.step())
+        choice = solver.solve(
+            text.strip(),
+            n=n,
+            strategy=strategy,
+            seed=seed,
+            seconds=seconds,
+            tokens=tokens,
+            store=kept,
+            on_episode=lambda episode, drawn: progress.step(),
+        )
         progress.close()
     if as_json:
         print_json(choice_to_json(choice, solver.engine.name))

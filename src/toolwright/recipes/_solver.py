@@ -77,6 +77,7 @@ class Solver:
         strategy: str = "t1",
         seed: int = 0,
         seconds: float | None = None,
+        tokens: int | None = None,
         store: RunStore | None = None,
         on_episode: Callable[[Episode, bool], None] | None = None,
     ) -> Choice:
@@ -85,7 +86,7 @@ class Solver:
         Raises: UsageError for an empty question, n < 1 or an unknown strategy; NoUsableEpisode where every episode ended in a fault.
         """
         problem = question if isinstance(question, Problem) else Problem(digest("question", question), question)
-        budget = Budget(samples=n, seconds=seconds)
+        budget = Budget(samples=n, tokens=tokens, seconds=seconds)
         return _run(solve(problem, self.rollout, strategy=strategy, verifiers=self.verifiers, budget=budget, run_seed=seed, store=store, on_episode=on_episode))
 
     def estimate_s(self, question: str | Problem, *, n: int = 16) -> float:
@@ -145,6 +146,7 @@ def choice_to_json(choice: Choice, model: str) -> dict[str, Any]:
         ],
         "strategy": choice.strategy,
         "fallback": choice.fallback,
+        "note": choice.note,
         "cost": {
             "prompt_tokens": choice.cost.prompt_tokens,
             "model_tokens": choice.cost.model_tokens,

@@ -1,8 +1,9 @@
 """Beam over verified steps: solutions grow line by line, and beginnings with a refuted statement are dropped before more is spent on them.
 
-A step is a line. After each one, the filters judge the beginnings (claims read unfinished text; programs that need an answer abstain), the best of what
-is left (`budget.samples` / `expand`) go on, each in `expand` ways. Beginnings are ranked by the reward models where there are any, else by mean probability. The finished
-solutions vote as in T1. Token ids are continued as they were sampled. Needs an engine that can continue a turn; leaves out tools while writing.
+A step is a line. After each one, the filters judge the beginnings (claims read unfinished text; programs that need an answer abstain); the best
+`budget.samples` / `expand` of what is left go on, each in `expand` ways. Beginnings are ranked by the reward models where there are any, else by mean
+probability. The finished solutions vote as in T1. Token ids are continued as they were sampled. Needs an engine that can continue a turn; leaves out tools
+while writing, and storing (a search that was killed starts over).
 """
 
 from __future__ import annotations
