@@ -5,6 +5,7 @@ The child in it is watched by the same code as any other (`_running`); its true 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -60,7 +61,8 @@ class Box:
     @property
     def alive(self) -> bool:
         """Whether the next turn will find what this one left."""
-        return self._child is not None and self._hail is not None and not select.select([self._hail], [], [], 0)[0]
+        with self._guard:
+            return self._child is not None and self._hail is not None and not select.select([self._hail], [], [], 0)[0]
 
     def close(self) -> None:
         """End the box and all in it, from any thread."""
@@ -68,6 +70,9 @@ class Box:
             self._killed = True
             if self._process is not None:
                 self._process.kill()
+            if self._hail is not None:
+                with contextlib.suppress(OSError):  # it has ended already
+                    self._hail.shutdown(socket.SHUT_RDWR)
         if self._turning.acquire(blocking=False):  # else the turn that is running cleans up, now that it ends
             try:
                 self._bury()
@@ -79,16 +84,18 @@ class Box:
         reader, writer = os.pipe()
         with os.fdopen(reader, "rb") as complaints:
             try:
-                hail = self._launch({}, None, writer)
-            finally:
-                os.close(writer)
-            try:
+                try:
+                    hail = self._launch({}, None, writer)
+                finally:
+                    os.close(writer)
                 message, _ = _hear(hail)
-                if message is not None:
-                    layers: dict[str, tuple[bool, str]] = {name: (bool(active), why) for name, (active, why) in message["layers"].items()}
-                    return layers
+            except OSError as error:
+                raise SandboxFault(f"bubblewrap cannot make a box here: {error}") from error
             finally:
                 self._bury()
+            if message is not None:
+                layers: dict[str, tuple[bool, str]] = {name: (bool(active), why) for name, (active, why) in message["layers"].items()}
+                return layers
             said = complaints.read()[-500:].decode("utf-8", "replace").strip()
         raise SandboxFault(f"bubblewrap cannot make a box here: {said or 'it gave no reason'}")
 
@@ -156,15 +163,16 @@ class Box:
         """Let go of everything, at once."""
         with self._guard:
             process, self._process = self._process, None
+            hail, self._hail = self._hail, None
+        if hail is not None:
+            hail.close()
         if process is not None:
             process.kill()
             process.wait()
         if self._child is not None:
+            self._child.kill()
             self._child.close()
             self._child = None
-        if self._hail is not None:
-            self._hail.close()
-            self._hail = None
 
 
 def _attend(child: Child, hail: socket.socket) -> tuple[dict[str, Any], bool]:

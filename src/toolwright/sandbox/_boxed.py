@@ -6,10 +6,12 @@ bubblewrap made the namespaces and the root directory; the child then takes the 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib
 import json
 import os
 import resource
+import select
 import site
 import socket
 import sys
@@ -39,9 +41,9 @@ def main(argument: str) -> None:
     for name in config["loaded"]:
         with contextlib.suppress(ModuleNotFoundError):  # not installed: the snippet will be told
             importlib.import_module(_GENERATORS[name])
+    layers = _drop_user(config["uid"], config["disable"])
     hail.send(b"{}")
     baseline_bytes = int(hail.recv(64))
-    layers = _drop_user(config["uid"], config["disable"])
     lock, slot = _prepare(config, baseline_bytes)
     if config["job"] is None:
         lock, tried = _probe.try_layers(lock, slot, config["disable"])
@@ -72,9 +74,16 @@ def _prepare(config: dict[str, Any], baseline_bytes: int) -> tuple[Lock, Slot]:
         template = _seccomp.build_template(_linux.MACHINE, private_root=True)
     rules = _landlock.open_rules(config["readable"]) if abi is not None else []
     hard = {which: resource.getrlimit(which)[1] for which in (getattr(resource, f"RLIMIT_{name}") for name in _LIMITS)}
-    fd = os.open(SCRATCH, os.O_PATH | os.O_CLOEXEC)
-    ruleset = -1 if abi is None else _landlock.make_ruleset(abi, [*rules, (fd, _landlock.SCRATCH)])
+    fd = _parked(os.open(SCRATCH, os.O_PATH | os.O_CLOEXEC))
+    ruleset = -1 if abi is None else _parked(_landlock.make_ruleset(abi, [*rules, (fd, _landlock.SCRATCH)]))
     return Lock(abi, rules, template, baseline_bytes, 0, config["uid"] is None, hard), Slot(SCRATCH, 0, fd, ruleset)
+
+
+def _parked(fd: int) -> int:
+    """The descriptor moved out of the way of the low numbers, which the child's lock-down gives to its streams."""
+    high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64)
+    os.close(fd)
+    return high
 
 
 def _run(hail: socket.socket, lock: Lock, slot: Slot, config: dict[str, Any]) -> None:
@@ -89,5 +98,13 @@ def _run(hail: socket.socket, lock: Lock, slot: Slot, config: dict[str, Any]) ->
     _linux.hide_memory()
     for name in ("out", "err", "control"):
         os.close(config[name])
+    # When the caller closes the socket, or ends, this process ends and the kernel takes the whole box down. The signal that bubblewrap would send instead is
+    # lost by the change of user.
+    pidfd = os.pidfd_open(pid)
+    waiting = select.poll()
+    waiting.register(hail, 0)  # its end only: what comes in is for the child
+    waiting.register(pidfd, select.POLLIN)
+    if any(fd != pidfd for fd, _ in waiting.poll()):
+        return
     _, status, usage = os.wait4(pid, 0)
     hail.send(json.dumps({"status": status, "cpu_s": usage.ru_utime + usage.ru_stime}).encode())
