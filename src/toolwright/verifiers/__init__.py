@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from toolwright.verifiers._claims import ClaimsVerifier
 from toolwright.verifiers._combine import combine
+from toolwright.verifiers._crosscheck import Variants, runnable, variants
 from toolwright.verifiers._facts_prompt import ChatFacts, FactForm
 from toolwright.verifiers._forms import (
     ChatJudge,
@@ -23,6 +24,7 @@ from toolwright.verifiers._forms import (
 from toolwright.verifiers._genrm import GenRM
 from toolwright.verifiers._prm import ServedRM, StepRM, reduce_steps
 from toolwright.verifiers._programs import extract_program, printed_verdict, why_no_check
+from toolwright.verifiers._sameness import same
 from toolwright.verifiers._steps import split_steps
 from toolwright.verifiers._toolv_code import ToolVCode
 from toolwright.verifiers._toolv_facts import Documents, Retrieved, ToolVFacts
@@ -47,11 +49,15 @@ __all__ = [
     "TaggedSteps",
     "ToolVCode",
     "ToolVFacts",
+    "Variants",
     "combine",
     "extract_program",
     "printed_verdict",
     "reduce_steps",
+    "runnable",
+    "same",
     "split_steps",
     "step_text",
+    "variants",
     "why_no_check",
 ]

@@ -1,12 +1,20 @@
 """ToolV-code: the model writes programs that check a solution, the sandbox runs them, and what they print is the verdict.
 
-For stock models, by prompt with worked examples; no training. Source: T1 (arXiv 2504.04718) §4 and its appendix D.1. We differ in three ways: a program
-that crashed or said nothing abstains (there: fails; the switch is `strict`), a program that computes nothing has no say, and one that failed is shown its
-error and written once more. Leaves out distilled ToolV adapters and checks against documents.
+For stock models by prompt with worked examples; for the embedded ones, and whatever was distilled, by their own form. Source: T1 (arXiv 2504.04718) §4 and its
+appendix D.1. Where we differ:
+
+- a program that crashed, ran out of time or said nothing abstains (there: fails; the switch is `strict`), is shown its error and written once more;
+- one that computes nothing, compares written-down numbers or knows a number from nowhere has no say (`_programs`, `_literals`);
+- one that says the same whatever the answer is has no say either, which is found out by running it with other numbers (`_crosscheck`);
+- ``==`` means mathematical equality (`_sameness`);
+- programs are drawn as a cascade: one, and the rest only where it did not say True.
+
+Leaves out checks against documents (`_toolv_facts`), and claims, which stand before it in a list of verifiers because they cost nothing.
 """
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import time
 from dataclasses import dataclass, replace
@@ -16,11 +24,13 @@ from toolwright.checks import extract_answer
 from toolwright.episodes import Completion, Cost, Engine, Episode, Problem, Prompt, SamplingParams, ToolResult, Verdict, derive_seed, digest
 from toolwright.errors import SandboxFault, UsageError
 from toolwright.sandbox import Outcome, SandboxLimits, SandboxResult
-from toolwright.verifiers._forms import ChatPrograms, ProgramForm
+from toolwright.verifiers._crosscheck import runnable, variants
+from toolwright.verifiers._forms import ChatPrograms, ProgramForm, asked
+from toolwright.verifiers._literals import why_not_worked_out
 from toolwright.verifiers._programs import extract_program, printed_verdict, why_no_check
 from toolwright.verifiers._toolv_prompt import RULES
 
-_VERSION = 1
+_VERSION = 2
 _LIMITS = SandboxLimits(wall_s=10.0, cpu_s=5.0)
 _TAIL = 400
 """Characters of an error that the model is shown."""
@@ -34,6 +44,16 @@ class ProgramRunner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a program is to check."""
+
+    problem: Problem
+    solution: str
+    answer: str | None
+    """None where the answer is a letter, which stands in no program."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Run:
     """One program as far as it got."""
 
@@ -42,13 +62,16 @@ class _Run:
     trouble: str = ""
     """What to tell the model, where it said nothing."""
     infra: bool = False
+    runs: int = 0
+    """How often something was run for it."""
 
 
 class ToolVCode:
     """Passes a solution if any of k programs that the model writes prints True, refutes it if some print False and none True.
 
-    Programs that crash, run out of time, print no verdict or compute nothing abstain; if all do, so does the verdict (`strict`: it refutes instead, as in the
-    paper). Evidence: one `ToolResult` per program, with `program`, `said` and `repaired` in its `meta`.
+    Programs that crash, run out of time, print no verdict or check nothing abstain; if all do, so does the verdict (`strict`: it refutes instead, as in the
+    paper). Evidence: one `ToolResult` per program, with `program`, `said` and `repaired` in its `meta`; its outcome is the sandbox's, or ``no_program``,
+    ``no_check`` (refused at a look) or ``echo`` (refused by the cross-check), and its text says why.
     """
 
     name = "toolv_code"
@@ -63,81 +86,122 @@ class ToolVCode:
         temperature: float = 0.6,
         repair: int = 1,
         strict: bool = False,
+        cascade: bool = True,
+        crosscheck: bool = True,
         max_new_tokens: int = 512,
         limits: SandboxLimits = _LIMITS,
     ) -> None:
-        """`repair`: how often a program without a verdict is written again with its error shown. Raises: UsageError for k < 1 or repair < 0."""
+        """`repair`: how often a program without a verdict is written again with its error shown, where the form knows how.
+
+        `cascade`: one program first, the others only where it does not print True. Raises: UsageError for k < 1 or repair < 0.
+        """
         if k < 1:
             raise UsageError(f"k = {k} programs cannot check anything; give 1 or more")
         if repair < 0:
             raise UsageError(f"repair = {repair} is out of range; give 0 or more")
         self._engine, self._sandbox, self._limits = engine, sandbox, limits
-        self._k, self._repair, self._strict = k, repair, strict
+        self._k, self._repair, self._strict, self._cascade, self._crosscheck = k, repair, strict, cascade, crosscheck
         self._form = form or ChatPrograms()
         self._params = SamplingParams(max_new_tokens=max_new_tokens, temperature=temperature, stop=self._form.stop)
 
     @property
     def digest(self) -> str:
-        return digest("toolv_code", _VERSION, RULES, self._form.name, self._engine.digest, self._params, self._limits, self._k, self._repair, self._strict)
+        how = (self._k, self._repair, self._strict, self._cascade, self._crosscheck)
+        return digest("toolv_code", _VERSION, RULES, self._form.name, self._engine.digest, self._params, self._limits, how)
 
     async def verify(self, problem: Problem, episode: Episode, *, seed: int) -> Verdict:
-        """The verdict of k programs. Raises: EngineFault; SandboxFault where the sandbox failed and no other program gave a verdict."""
+        """The verdict of up to k programs. Raises: EngineFault; SandboxFault where the sandbox failed and no other program gave a verdict."""
         began = time.monotonic()
         answer = extract_answer(episode.model_text, choices=problem.choices)
         if answer is None:
             return Verdict(None, "There is no answer that a program could check.", self.name)
         prompt = self._form.ask(problem, episode.text)
-        # A solution is checked for its number; a letter of a multiple-choice answer stands in no program.
-        sought = None if problem.choices else answer
-        replies = await self._engine.sample(prompt, n=self._k, params=self._params, seed=derive_seed(seed, "toolv"))
-        checks = [self._check(prompt, reply, sought, derive_seed(seed, "toolv", i)) for i, reply in enumerate(replies)]
-        outcomes = await asyncio.gather(*checks)
-        runs = [run for run, _ in outcomes]
-        cost = sum((cost for _, cost in outcomes), Cost(wall_s=time.monotonic() - began))
-        return self._conclude(runs, cost)
-
-    async def _check(self, prompt: Prompt, reply: Completion, answer: str | None, seed: int) -> tuple[_Run, Cost]:
-        """The last program written and what it cost, wall time left out."""
-        run = await self._run(reply.text, answer, seed)
-        cost = Cost(reply.prompt_tokens, reply.model_tokens, int(run.result.outcome != "no_program"))
-        for attempt in range(self._repair):
-            if run.said is not None or run.infra:
+        about = _Asked(problem, episode.text, None if problem.choices else answer)
+        runs: list[_Run] = []
+        cost = Cost()
+        for number, count in enumerate((1, self._k - 1) if self._cascade else (self._k,)):
+            if count < 1 or any(run.said for run in runs):
                 break
-            another = self._form.again(prompt, reply.text, run.trouble)
+            replies = await self._engine.sample(prompt, n=count, params=self._params, seed=derive_seed(seed, "toolv", number))
+            checks = [self._check(prompt, reply, about, derive_seed(seed, "toolv", len(runs) + i)) for i, reply in enumerate(replies)]
+            for run, spent in await asyncio.gather(*checks):
+                runs.append(run)
+                cost += spent
+        return self._conclude(runs, cost + Cost(wall_s=time.monotonic() - began))
+
+    async def _check(self, prompt: Prompt, reply: Completion, about: _Asked, seed: int) -> tuple[_Run, Cost]:
+        """The last program written and what it cost, wall time left out."""
+        run = await self._run(reply.text, about, seed)
+        cost = Cost(reply.prompt_tokens, reply.model_tokens, run.runs)
+        for attempt in range(self._repair):
+            another = None if run.said is not None or run.infra else self._form.again(prompt, reply.text, run.trouble)
             if another is None:
                 break
             prompt = another
             (reply,) = await self._engine.sample(prompt, n=1, params=self._params, seed=derive_seed(seed, "repair", attempt))
-            run = await self._run(reply.text, answer, seed)
+            run = await self._run(reply.text, about, seed)
             run = replace(run, result=replace(run.result, meta={**run.result.meta, "repaired": True}))
-            cost += Cost(reply.prompt_tokens, reply.model_tokens, int(run.result.outcome != "no_program"))
+            cost += Cost(reply.prompt_tokens, reply.model_tokens, run.runs)
         return run, cost
 
-    async def _run(self, reply: str, answer: str | None, seed: int) -> _Run:
+    async def _run(self, reply: str, about: _Asked, seed: int) -> _Run:
         program = extract_program(reply)
         if program is None:
             return _without_verdict("There is no fenced Python program in your reply.", "no_program", None)
-        if (why := why_no_check(program, answer)) is not None:
-            return _without_verdict(why, "no_program", program)
-        done = await self._sandbox.run(program, limits=self._limits, seed=seed)
+        why = why_no_check(program, about.answer)
+        why = why or why_not_worked_out(ast.parse(program), question=asked(about.problem), solution=about.solution)
+        if why is not None:
+            return _without_verdict(why, "no_check", program)
+        done = await self._sandbox.run(runnable(program), limits=self._limits, seed=seed)
         said = printed_verdict(done.stdout) if done.ok else None
         meta = {"program": program, "said": said, "repaired": False}
         text = done.stdout.strip() if done.ok else done.error or done.stderr.strip() or done.outcome.value
         result = ToolResult(text[-_TAIL:], done.ok, done.outcome.value, "python", done.wall_s, meta)
-        return _Run(said, result, _trouble(done), done.outcome is Outcome.INFRA)
+        if said is None or not self._crosscheck:
+            return _Run(said, result, _trouble(done), done.outcome is Outcome.INFRA, 1)
+        echo, runs = await self._echo(program, said, about, seed)
+        if echo is not None:
+            return replace(_without_verdict(echo, "echo", program), runs=1 + runs)
+        return _Run(said, result, runs=1 + runs)
+
+    async def _echo(self, program: str, said: bool, about: _Asked, seed: int) -> tuple[str | None, int]:
+        """Why the program would say so of any answer or any question, and how many runs that took to find out; None where it would not."""
+        changed = variants(program, answer=about.answer, question=about.problem.question)
+        if not said:
+            if changed.any_answer is None:
+                return None, 0
+            (answer,) = await self._say(seed, changed.any_answer)
+            return ("It says False of every answer." if answer is False else None), 1
+        answers = [changed.other_answer] if changed.other_answer is not None else []
+        found = await self._say(seed, *answers, *changed.other_numbers)
+        if answers and found[0] is True:
+            return "It says True of another answer too.", len(found)
+        numbers = found[len(answers) :]
+        if numbers and all(each is True for each in numbers):
+            return "It says True whatever the question's numbers are.", len(found)
+        return None, len(found)
+
+    async def _say(self, seed: int, *programs: str) -> list[bool | None]:
+        """What changed programs print; None for one that fails, which is something else too. Raises: SandboxFault where the sandbox failed."""
+        results = await asyncio.gather(*(self._sandbox.run(program, limits=self._limits, seed=seed) for program in programs))
+        if any(done.outcome is Outcome.INFRA for done in results):
+            raise SandboxFault(f"the sandbox failed on the cross-check of a program: {results[0].error}")
+        return [printed_verdict(done.stdout) if done.ok else None for done in results]
 
     def _conclude(self, runs: list[_Run], cost: Cost) -> Verdict:
         said = [run.said for run in runs if run.said is not None]
         evidence = tuple(run.result for run in runs)
+        silent = [run for run in runs if run.said is None]
         if not said and any(run.infra for run in runs):
             raise SandboxFault(f"the sandbox failed on the checking program: {evidence[0].text}")
         if not said:
             if self._strict:
                 return Verdict(0.0, f"None of {_programs(len(runs))} confirmed the answer.", self.name, evidence, cost)
             return Verdict(None, f"None of {_programs(len(runs))} gave a verdict: {runs[0].trouble}", self.name, evidence, cost)
+        without = f" {_programs(len(silent))} had no say: {silent[0].trouble}" if silent else ""
         if any(said):
-            return Verdict(1.0, f"{_programs(sum(said), of=len(runs))} found the answer right.", self.name, evidence, cost)
-        return Verdict(0.0, f"{_programs(len(said), of=len(runs))} found the answer wrong.", self.name, evidence, cost)
+            return Verdict(1.0, f"{_programs(sum(said), of=len(runs))} found the answer right.{without}", self.name, evidence, cost)
+        return Verdict(0.0, f"{_programs(len(said), of=len(runs))} found the answer wrong.{without}", self.name, evidence, cost)
 
 
 def _without_verdict(trouble: str, outcome: str, program: str | None) -> _Run:
