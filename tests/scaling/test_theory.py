@@ -72,8 +72,9 @@ def test_no_filter_is_plain_best_of_n() -> None:
         assert t1_accuracy(n, NO_FILTER, REWARD, base=0.3) == pytest.approx(best_of_n_accuracy(n, REWARD, base=0.3))
 
 
-def test_dropping_the_filter_when_all_are_refuted_is_never_worse_where_both_know_something() -> None:
-    for n, p, q in itertools.product([1, 2, 4, 64], [0.3, 0.6, 0.95], [0.75, 0.9]):
+def test_dropping_the_filter_when_all_are_refuted_is_never_worse_where_the_filter_knows_enough() -> None:
+    # With a weak filter before a strong reward model the order itself is wrong: kept but disliked stands above refuted but liked.
+    for n, p, q in itertools.product([1, 2, 4, 64], [0.6, 0.95], [0.75, 0.9]):
         assert t1_accuracy(n, Rates(p, q), REWARD) >= t1_accuracy(n, Rates(p, q), REWARD, drop_filter=False) - 1e-12
 
 
