@@ -96,6 +96,8 @@ def test_of_too_many_words_the_rarest_are_kept_in_their_order():
     counts = {"the": 90, "owl": 3, "night": 20, "rare": 1, "some": 40}
     assert rarest(("the", "some", "owl", "missing", "night", "rare"), lambda w: counts.get(w, 0), 100, most=3) == ("owl", "night", "rare")
     assert rarest(("the", "all"), lambda w: {"the": 90, "all": 80}[w], 100) == ("the", "all"), "common words are something to go by where there are no others"
+    large = {f"w{i}": 30_000 + i for i in range(40)}
+    assert rarest(tuple(large), lambda w: large[w], 1_000_000) == tuple(f"w{i}" for i in range(8)), "a search of a large index has a bounded cost"
     assert words("Owls, owls & CROWS_4!") == ("owls", "crows", "4")
 
 

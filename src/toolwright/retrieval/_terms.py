@@ -13,6 +13,8 @@ MOST_TERMS = 64
 COMMON = 0.5
 """Words in more than this share of the passages are left out, unless there are no others."""
 FEW = 8
+MOST_MATCHES = 200_000
+"""Beyond the few rarest, words are left out when the passages with them are more than so many in all: the bound on what a search of a large index costs."""
 _WORD = re.compile(r"[^\W_]+")
 _LONGEST = 64
 """Longer words are cut: no passage is found by the hundredth letter of a word."""
@@ -33,5 +35,10 @@ def rarest(terms: Sequence[str], occurs_in: Callable[[str], int], passages: int,
     if not telling:
         # In a small index every word may be common; a few of those are still something to go by.
         telling, most = counts, min(most, FEW)
-    kept = set(sorted(telling, key=lambda term: telling[term])[:most])
+    kept: set[str] = set()
+    matches = 0
+    for term in sorted(telling, key=lambda term: telling[term])[:most]:
+        matches += telling[term]
+        if len(kept) < FEW or matches <= MOST_MATCHES:
+            kept.add(term)
     return tuple(term for term in telling if term in kept)
