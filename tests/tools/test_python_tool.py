@@ -9,7 +9,7 @@ import pytest
 
 from toolwright.episodes import Tool, ToolResult
 from toolwright.errors import SandboxFault, UsageError
-from toolwright.sandbox import Outcome, Sandbox, SandboxLimits, SandboxResult
+from toolwright.sandbox import FaultySandbox, Outcome, Sandbox, SandboxLimits, SandboxResult
 from toolwright.tools import PythonTool, neutralise
 from toolwright.tools._python import program
 
@@ -207,3 +207,11 @@ def test_several_blocks_are_joined_and_indentation_is_kept() -> None:
     assert program("```python\nx = 1\n```\nthen\n```python\nprint(x)\n```") == "x = 1\nprint(x)"
     assert program("   for i in range(2):\n       print(i)") == "for i in range(2):\n    print(i)"
     assert program("  x = 1\nprint(x)") == "x = 1\nprint(x)"
+
+
+def test_an_injected_fault_is_on_record() -> None:
+    faulty = FaultySandbox(Sandbox(preload=()), lying=1)
+    (result,) = call(PythonTool(faulty), "print(6 * 7)")
+    asyncio.run(faulty.aclose())
+    assert result.text != "42" and result.meta["fault"] == {"kind": "lying", "stdout": "42\n", "value": None}
+    assert PythonTool(faulty).digest != PythonTool(faulty.inner).digest

@@ -29,6 +29,7 @@ from toolwright.cli._options import (
 from toolwright.cli._show import duration, print_json
 from toolwright.errors import UsageError
 from toolwright.evaluation import Progress
+from toolwright.sandbox import SandboxBackend
 
 
 def evaluate(
@@ -46,6 +47,9 @@ def evaluate(
     max_tokens: MaxTokens = None,
     seed: Seed = 0,
     store: Annotated[Path, typer.Option(help="The run folder: samples found there are not drawn again.")] = Path("runs/eval"),
+    sandbox_faults: Annotated[
+        str | None, typer.Option(help="Falsify a share of what programs return, for placebos: lying=0.05,empty=…,shuffled=…,slow=…,lost=….")
+    ] = None,
     allow_degraded: AllowDegraded = False,
     as_json: Json = False,
 ) -> None:
@@ -62,13 +66,23 @@ def evaluate(
         raise UsageError("no strategy to evaluate; give at least one, e.g. -s greedy,majority,t1")
     for name in names:
         find_strategy(name)
+    stock_checks = verify is None and not is_embedded(model, base_url)
+    if sandbox_faults is not None and dialect == "text" and not stock_checks and "toolv-code" not in (verifier_names(verify) or ()):
+        raise UsageError("sandbox-faults would change nothing, as no program is run; give a dialect with the interpreter or --verify toolv-code too")
     loaded = [load(task, data=data, limit=limit, seed=seed if limit is not None else None) for task in tasks]
     params = sampling_params(temperature, max_tokens, embedded=is_embedded(model, base_url))
     reports = []
     with (
         RunStore(store) as kept,
         Solver(
-            model, base_url=base_url, api_key=api_key, dialect=dialect, verify=verifier_names(verify), params=params, allow_degraded=allow_degraded
+            model,
+            base_url=base_url,
+            api_key=api_key,
+            dialect=dialect,
+            verify=verifier_names(verify),
+            params=params,
+            allow_degraded=allow_degraded,
+            sandbox=None if sandbox_faults is None else _faulty(sandbox_faults, seed, allow_degraded),
         ) as solver,
     ):
         for task in loaded:
@@ -80,6 +94,12 @@ def evaluate(
                 typer.echo(report.table() + "\n")
     if as_json:
         print_json({"results": [row for report in reports for row in report.to_json()["results"]], "reports": [report.to_json() for report in reports]})
+
+
+def _faulty(dials: str, seed: int, allow_degraded: bool) -> SandboxBackend:
+    from toolwright.sandbox import FaultySandbox, Sandbox, SandboxFaults
+
+    return FaultySandbox(Sandbox(allow_degraded=allow_degraded), SandboxFaults.parse(dials), seed=seed)
 
 
 def _teller(name: str) -> Callable[[Progress], None]:

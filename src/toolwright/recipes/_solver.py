@@ -17,7 +17,7 @@ from toolwright.engines import load_engine
 from toolwright.episodes import Budget, Choice, Engine, Episode, Problem, Prompt, RunStore, SamplingParams, Tool, Verifier, digest
 from toolwright.errors import UsageError
 from toolwright.rollouts import Rollout
-from toolwright.sandbox import Sandbox
+from toolwright.sandbox import Sandbox, SandboxBackend
 from toolwright.scaling import solve
 from toolwright.tools import PythonTool
 from toolwright.verifiers import ClaimsVerifier, ToolVCode
@@ -40,6 +40,7 @@ class Solver:
         verify: verifier names; None takes claims, and ToolV-code too where the model is not an embedded one (those were not taught to write checks).
         params: how to draw.
         allow_degraded: accept a sandbox that only has system-call filters.
+        sandbox: what runs programs, in place of a `Sandbox`; the solver closes it.
 
     Raises: UsageError for an unknown name or a model that is not there.
     """
@@ -55,6 +56,7 @@ class Solver:
         params: SamplingParams | None = None,
         engine: Engine | None = None,
         allow_degraded: bool = False,
+        sandbox: SandboxBackend | None = None,
     ) -> None:
         if dialect not in DIALECTS:
             raise UsageError(f"no dialect {dialect!r}; there are {', '.join(DIALECTS)}")
@@ -64,7 +66,7 @@ class Solver:
             raise UsageError(f"no verifier {unknown[0]!r}; there are {', '.join(VERIFIERS)}")
         self.engine: Engine = engine if engine is not None else load_engine(model, base_url=base_url, api_key=api_key)
         # The sandbox starts with the first snippet, so a solver that runs none pays nothing for it.
-        self.sandbox = Sandbox(allow_degraded=allow_degraded)
+        self.sandbox: SandboxBackend = sandbox if sandbox is not None else Sandbox(allow_degraded=allow_degraded)
         tools: tuple[Tool, ...] = () if dialect == "text" else (PythonTool(self.sandbox),)
         self.rollout = Rollout(self.engine, dialect=dialect, tools=tools, params=params or SamplingParams(max_new_tokens=320 if embedded else 1024))
         self.verifiers: tuple[Verifier, ...] = tuple(ClaimsVerifier() if name == "claims" else ToolVCode(self.engine, self.sandbox) for name in names)
@@ -111,7 +113,7 @@ class Solver:
     def close(self) -> None:
         """Free the model and the sandbox; safe to call twice."""
         _run(self.engine.aclose())
-        self.sandbox.close()
+        _run(self.sandbox.aclose())
 
     def __enter__(self) -> Solver:
         return self

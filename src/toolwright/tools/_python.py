@@ -9,10 +9,11 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict
 
 from toolwright.episodes import ToolResult, ToolSession, derive_seed, digest
 from toolwright.errors import SandboxFault, UsageError
-from toolwright.sandbox import Outcome, Sandbox, SandboxLimits, SandboxResult
+from toolwright.sandbox import Outcome, SandboxBackend, SandboxLimits, SandboxResult
 from toolwright.tools._observations import cap, neutralise, observation
 
 OBSERVATION_VERSION = 1
@@ -33,7 +34,7 @@ class PythonTool:
     tail are kept).
     """
 
-    def __init__(self, sandbox: Sandbox, *, stateful: bool = False, limits: SandboxLimits | None = None, output_chars: int = 800) -> None:
+    def __init__(self, sandbox: SandboxBackend, *, stateful: bool = False, limits: SandboxLimits | None = None, output_chars: int = 800) -> None:
         if output_chars < 16:
             raise UsageError(f"output_chars is {output_chars}, but at least 16 are needed to say anything")
         self._sandbox, self._limits, self._output_chars = sandbox, limits or sandbox.limits, output_chars
@@ -100,7 +101,7 @@ class _PythonSession:
             outcome=str(result.outcome),
             tool="python",
             wall_s=result.wall_s,
-            meta={"cpu_s": result.cpu_s, "level": result.level},
+            meta={"cpu_s": result.cpu_s, "level": result.level, **({"fault": asdict(result.fault)} if result.fault else {})},
         )
 
 
