@@ -30,6 +30,10 @@ from toolwright.sandbox._wire import DONE, ERROR, FRAME, JOB, READY, VALUE
 CONTROL_FD = 3
 FIRST_ANCHOR_FD = 4
 _SETUP_FAILED = 111
+_NEIGHBOURS = 1024
+"""The kernel counts all threads of a zygote's children together: what others may hold must not be taken from this one."""
+_leave = os._exit
+"""Taken before a snippet can replace it."""
 _ERROR_CHARACTERS = 2000
 
 
@@ -70,11 +74,15 @@ def live(lock: Lock, job: Job, fds: tuple[int, int, int], slot: Slot, parent: in
     except BaseException:  # whatever it is, the snippet must not start
         os.write(2, traceback.format_exc(limit=4).encode(errors="replace"))
         os._exit(_SETUP_FAILED)
-    speaker = _Speaker(job.output_bytes)
-    speaker.send(READY)
-    if job.session:
-        _run_session(speaker)
-    _run_once(speaker)
+    code = 1
+    try:
+        speaker = _Speaker(job.output_bytes)
+        speaker.send(READY)
+        code = _run_session(speaker) if job.session else _run_once(speaker)
+    except BaseException:  # the snippet broke what runs it, like the control descriptor; only its own process ends
+        os.write(2, b"the snippet broke the process it ran in\n")
+    finally:  # never back into the zygote's frames, whatever was patched or raised
+        _leave(code)
 
 
 def lock_down(lock: Lock, job: Job, fds: tuple[int, int, int], slot: Slot, parent: int) -> None:
@@ -111,7 +119,7 @@ def _set_limits(lock: Lock, job: Job) -> None:
         resource.RLIMIT_MSGQUEUE: 0,
     }
     if lock.limit_processes:
-        wished[resource.RLIMIT_NPROC] = job.threads
+        wished[resource.RLIMIT_NPROC] = job.threads + _NEIGHBOURS
     for which, most in wished.items():
         inherited = lock.hard_limits.get(which, resource.RLIM_INFINITY)
         value = most if inherited == resource.RLIM_INFINITY else min(most, inherited)
@@ -160,17 +168,17 @@ class _Speaker:
         return b"".join(parts)
 
 
-def _run_once(speaker: _Speaker) -> NoReturn:
+def _run_once(speaker: _Speaker) -> int:
     job = speaker.receive()
     if job is None:
-        os._exit(0)
+        return 0
     _open_streams()
     reseed(job[1])
     code = _execute(job[0], _fresh_main(), "<snippet>", speaker)
-    _finish(code)
+    return _finish(code)
 
 
-def _run_session(speaker: _Speaker) -> NoReturn:
+def _run_session(speaker: _Speaker) -> int:
     names = _fresh_main()
     busy = [False]
 
@@ -194,7 +202,7 @@ def _run_session(speaker: _Speaker) -> NoReturn:
             busy[0] = False
         _flush()
         speaker.send(DONE, str(code))
-    os._exit(0)
+    return 0
 
 
 def _fresh_main() -> dict[str, Any]:
@@ -302,12 +310,12 @@ def _flush() -> None:
             continue
 
 
-def _finish(code: int) -> NoReturn:
-    """End as an interpreter does: wait for threads, run exit handlers, flush."""
+def _finish(code: int) -> int:
+    """The exit code, after what an interpreter does at its end: wait for threads, run exit handlers, flush."""
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
     except BaseException:  # the snippet's own exit handlers may raise anything
         code = code or 1
     _flush()
-    os._exit(code)
+    return code

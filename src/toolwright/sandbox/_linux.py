@@ -55,6 +55,11 @@ def adopt_orphans() -> None:
     _prctl("prctl(PR_SET_CHILD_SUBREAPER)", _PR_SET_SUBREAPER, 1)
 
 
+def show_memory() -> None:
+    """Undo `hide_memory`, which a change of user does too: only then are this process's own files in /proc its own."""
+    _prctl("prctl(PR_SET_DUMPABLE)", _PR_SET_DUMPABLE, 1)
+
+
 def hide_memory() -> None:
     """Keep other processes of the same user out of this one's memory and files."""
     _prctl("prctl(PR_SET_DUMPABLE)", _PR_SET_DUMPABLE, 0)

@@ -37,6 +37,7 @@ def enter_user(proc_fd: int) -> None:
     `proc_fd` is an open /proc of the outside.
     """
     uid, gid = os.geteuid(), os.getegid()
+    _linux.show_memory()
     _linux.unshare(CLONE_NEWUSER | CLONE_NEWNS)
     os.fchdir(proc_fd)
     _map_user("self", uid, gid)
@@ -118,8 +119,19 @@ def _show(path: str, fd: int) -> None:
     _linux.make_read_only(str(target), devices=path.startswith("/dev/"))
 
 
+def close_scratch() -> int:
+    """A descriptor through which folders can still be made in the scratch root; its path is read-only from now on.
+
+    Else a snippet could change the mode of the root, which Landlock does not see, and shut every other snippet out of its scratch directory.
+    """
+    fd = os.open(SCRATCH_ROOT, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    _linux.mount(SCRATCH_ROOT, SCRATCH_ROOT, None, _linux.MS_BIND)
+    flags = _linux.MS_REMOUNT | _linux.MS_BIND | _linux.MS_RDONLY | _linux.MS_NOSUID | _linux.MS_NODEV
+    _linux.mount("none", SCRATCH_ROOT, None, flags)
+    return fd
+
+
 def scratch_mount(folder: str, total_bytes: int, owner: int) -> None:
-    """A scratch directory of its own, with a bound on bytes and files, that is gone when unmounted."""
-    os.mkdir(folder, 0o700)
+    """A scratch directory of its own over an empty folder, with a bound on bytes and files, that is gone when unmounted."""
     options = f"size={total_bytes},nr_inodes=4096,mode=700,uid={owner},gid={owner}"
     _linux.mount("tmpfs", folder, "tmpfs", _linux.MS_NOSUID | _linux.MS_NODEV | _linux.MS_NOEXEC, options)

@@ -28,6 +28,8 @@ _SET_UP_S = 20.0
 FORK_S = 6.0
 """A zygote that takes longer to fork is taken for wedged."""
 _FRAME_FACTOR, _FRAME_ROOM = 4, 256
+_MOST_FRAMES = 1000
+"""In one turn. A child sends four at most; a snippet that floods the descriptor must not keep the supervisor busy."""
 _DISK_CHECK_S = 0.25
 _DISK_FACTOR, _MOST_FILES = 4, 4096
 CORES = len(os.sched_getaffinity(0))
@@ -86,6 +88,7 @@ class Child:
         self._idle_cpu_s = 0.0
         self._clock: int | None = None
         self._frames = bytearray()
+        self._frame_count = 0
         self._outgoing = bytearray()
         self._out, out = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._err, err = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -127,6 +130,7 @@ class Child:
         turn.out, turn.err = Capture(self.limits.output_bytes), Capture(self.limits.output_bytes)
         turn.value = turn.error = turn.stopped_for = turn.interrupted = None
         self.done_code = None
+        self._frame_count = 0
         if self.session:
             self._discard()
         self._outgoing += JOB.pack(len(turn.source), turn.seed) + turn.source
@@ -202,6 +206,11 @@ class Child:
                 self._frames.clear()  # no frame of ours is so long: the snippet wrote it
                 return
             if len(self._frames) < FRAME.size + size:
+                return
+            self._frame_count += 1
+            if self._frame_count > _MOST_FRAMES:
+                self._frames.clear()
+                self.stop("output_limit")
                 return
             payload = bytes(self._frames[FRAME.size : FRAME.size + size])
             del self._frames[: FRAME.size + size]

@@ -6,11 +6,11 @@ Making one costs a mount; most snippets write nothing. A slot that was written t
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from dataclasses import dataclass
 
 from toolwright.sandbox import _landlock, _linux, _namespaces
+from toolwright.sandbox._remove import remove_tree
 
 _MOST_KEPT = 16
 
@@ -30,30 +30,34 @@ class Slot:
 class Slots:
     """Makes, keeps and destroys slots below one root."""
 
-    def __init__(self, root: str, *, mounts: bool) -> None:
+    def __init__(self, root: str, *, mounts: bool, root_fd: int | None = None) -> None:
+        """`root_fd`: through which folders are made, where the root's path is read-only."""
         self.root = root
         self._mounts = mounts
+        self._root_fd = root_fd
         self._kept: list[Slot] = []
-        self._made = 0
 
     def take(self, total_bytes: int, version: int | None, rules: list[tuple[int, int]]) -> Slot:
         """An empty slot of that size under those rules."""
         for at, slot in enumerate(self._kept):
             if slot.total_bytes == total_bytes:
                 return self._kept.pop(at)
-        self._made += 1
-        folder = f"{self.root}/{self._made}"
+        # A name that no other snippet can guess: what Landlock does not see (stat, chmod, chdir) takes any path.
+        name = os.urandom(16).hex()
+        folder = f"{self.root}/{name}"
+        os.mkdir(folder if self._root_fd is None else name, 0o700, dir_fd=self._root_fd)
         if self._mounts:
             _namespaces.scratch_mount(folder, max(total_bytes, 1 << 16), os.geteuid())
-        else:
-            os.mkdir(folder, 0o700)
         fd = os.open(folder, os.O_PATH | os.O_CLOEXEC)
         ruleset = -1 if version is None else _landlock.make_ruleset(version, [*rules, (fd, _landlock.SCRATCH)])
         return Slot(folder, total_bytes, fd, ruleset)
 
     def give_back(self, slot: Slot) -> None:
         """Keep the slot if it is as new, else destroy it."""
-        clean = stat.S_IMODE(os.fstat(slot.fd).st_mode) == 0o700 and not os.listdir(slot.folder)
+        try:
+            clean = stat.S_IMODE(os.fstat(slot.fd).st_mode) == 0o700 and not os.listdir(slot.folder)
+        except OSError:
+            clean = False  # without Landlock a snippet can remove the directory itself
         if clean and len(self._kept) < _MOST_KEPT:
             self._kept.append(slot)
         else:
@@ -66,6 +70,6 @@ class Slots:
             os.close(slot.ruleset)
         if self._mounts:
             _linux.unmount(slot.folder)
-            os.rmdir(slot.folder)
+            os.rmdir(slot.folder if self._root_fd is None else os.path.basename(slot.folder), dir_fd=self._root_fd)
         else:
-            shutil.rmtree(slot.folder, ignore_errors=True)  # what resists is removed with the whole root at the end
+            remove_tree(slot.folder)  # what resists is removed with the whole root at the end

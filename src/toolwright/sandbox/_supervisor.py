@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from toolwright.sandbox import _linux
+from toolwright.sandbox._remove import remove_tree
 from toolwright.sandbox._running import CORES, FORK_S, Child, Limits, Turn, pid_of
 from toolwright.sandbox._wire import MAX_SOURCE_BYTES, pack_message, split_message
 
@@ -480,9 +481,7 @@ class Supervisor:
     def _remove_scratch(self) -> None:
         folder = self._hello["scratch"] if self._hello is not None else ""
         if folder:
-            import shutil
-
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
 
     def _kill_strays(self) -> None:
         """Kill what a snippet without seccomp forked and left; postponed while a fork of ours is not yet reported."""

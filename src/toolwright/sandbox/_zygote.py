@@ -14,7 +14,6 @@ import json
 import os
 import resource
 import select
-import shutil
 import site
 import socket
 import sys
@@ -25,6 +24,7 @@ from typing import Any
 
 from toolwright.sandbox import _child, _landlock, _linux, _namespaces, _probe, _seccomp
 from toolwright.sandbox._child import FIRST_ANCHOR_FD, Job, Lock
+from toolwright.sandbox._remove import remove_tree
 from toolwright.sandbox._slot import Slot, Slots
 
 _SOCKET_FD = 3
@@ -56,6 +56,7 @@ class Zygote:
         self._can_mount = False
         self._own_user_namespace = False
         self._scratch_root = ""
+        self._scratch_fd: int | None = None
         self._slots = Slots("", mounts=False)
         self._anchors: list[tuple[str, int]] = []
         self._children: dict[int, tuple[int, int, Slot]] = {}
@@ -74,6 +75,8 @@ class Zygote:
             self._scratch_root = _make_scratch_root(self._config["scratch_parents"], os.getppid())
             self._open_anchors()
         self._drop_user(proc_fd)
+        if self._can_mount:
+            self._scratch_fd = _namespaces.close_scratch()
         if proc_fd >= 0:
             baseline = _address_space(proc_fd)
             os.close(proc_fd)
@@ -191,7 +194,7 @@ class Zygote:
 
     def greet(self, start_s: float) -> None:
         """Tell the supervisor what was reached; the layers of the children are found by doing them in throwaway children."""
-        self._slots = Slots(self._scratch_root, mounts=self._can_mount)
+        self._slots = Slots(self._scratch_root, mounts=self._can_mount, root_fd=self._scratch_fd)
         before = self._require_lock()
         slot = self._slots.take(1 << 16, before.landlock_abi, before.rules)
         lock, layers = _probe.try_layers(before, slot, self._disabled)
@@ -320,7 +323,7 @@ def _make_scratch_root(parents: Sequence[str], supervisor: int) -> str:
             owner = name.removeprefix(_SCRATCH_PREFIX).split("-")[0]
             folder = f"{parent}/{name}"
             if name.startswith(_SCRATCH_PREFIX) and owner.isdigit() and not os.path.exists(f"/proc/{owner}") and not os.path.islink(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_tree(folder)
         folder = f"{parent}/{_SCRATCH_PREFIX}{supervisor}-{os.urandom(4).hex()}"
         try:
             os.mkdir(folder, 0o711)
