@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import tokenize
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +55,26 @@ def read_text(file: str, *, kind: str) -> str:
     except UnicodeDecodeError as error:
         name = "standard input" if file == "-" else file
         raise UsageError(f"{name} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read ({error.strerror})") from error
+
+
+def read_source(file: str) -> str:
+    """The text of a Python file, or of standard input for ``-``, in the encoding that its first lines may name.
+
+    Raises: UsageError where there is no such file, or it is not in that encoding.
+    """
+    if file != "-" and not Path(file).is_file():
+        raise UsageError(f"no file at {file}; give a Python file, or - to read standard input")
+    if file == "-" and sys.stdin is None:
+        raise UsageError("standard input is closed; give a Python file, or pipe the program in")
+    name = "standard input" if file == "-" else file
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return data.decode(encoding)
+    except (UnicodeDecodeError, SyntaxError) as error:
+        raise UsageError(f"{name} is neither UTF-8 text nor in an encoding that its first lines name ({error}); save it as UTF-8") from error
     except OSError as error:
         raise UsageError(f"{file} cannot be read ({error.strerror})") from error
 

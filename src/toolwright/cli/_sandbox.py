@@ -1,15 +1,16 @@
-"""``toolwright sandbox run | check``: a snippet in the sandbox with its streams and exit code passed through, and the isolation this machine gives."""
+"""``toolwright sandbox run | check | bench``: a snippet with streams and exit code passed through, the isolation this machine gives, and how fast it is."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
-from toolwright.cli._options import AllowDegraded, Json, read_text
+from toolwright.cli._options import AllowDegraded, Json, read_source
 from toolwright.cli._show import print_json
+from toolwright.errors import UsageError
 
 sandbox = typer.Typer(help="Run Python in the sandbox, and see what isolation it has here.", no_args_is_help=True)
 EXIT_LIMIT = 124
@@ -30,16 +31,19 @@ def run(
     """Run a snippet. The exit code is the snippet's own; 124 for a limit, 125 where the sandbox itself failed."""
     from toolwright.sandbox import Outcome, Sandbox, SandboxLimits, printable
 
+    if not 0.01 <= timeout <= 86_400:
+        raise UsageError(f"timeout = {timeout:g}, but it goes from 0.01 to 86400 seconds")
+    if not 16 <= memory <= 1 << 26:
+        raise UsageError(f"memory = {memory}, but it goes from 16 MiB to {1 << 26}")
     limits = SandboxLimits(wall_s=timeout, cpu_s=timeout, memory_bytes=memory << 20)
-    code = read_text(file, kind="a Python file")
+    code = read_source(file)
     with Sandbox(limits=limits, allow_degraded=allow_degraded) as box:
         result = box.run_sync(code, seed=seed)
     if as_json:
         print_json(asdict(result))
     else:
-        show = str if raw or not sys.stdout.isatty() else printable
-        typer.echo(show(result.stdout), nl=False)
-        typer.echo(show(result.stderr), nl=False, err=True)
+        _pass_on(result.stdout, sys.stdout, raw=raw)
+        _pass_on(result.stderr, sys.stderr, raw=raw)
         if result.outcome not in (Outcome.OK, Outcome.ERROR):
             typer.echo(f"sandbox: {result.outcome.value}{': ' + printable(result.error) if result.error else ''}", err=True)
     raise typer.Exit(_exit_code(result))
@@ -52,11 +56,46 @@ def check_isolation(as_json: Json = False) -> None:
 
     found = probe()
     if as_json:
-        print_json(asdict(found))
+        layers = [{"name": layer.name, "active": layer.active, "why": layer.why, "against": layer.against} for layer in found.layers]
+        print_json({"level": found.level, "layers": layers, "start_s": found.start_s})
         return
     typer.echo(f"level {found.level}")
     for layer in found.layers:
-        typer.echo(f"  {'yes' if layer.active else 'no ':3} {layer.name}: {layer.why}")
+        typer.echo(f"  {'yes' if layer.active else 'no ':3} {layer.name}: {layer.why}\n      against {layer.against}")
+
+
+@sandbox.command()
+def bench(
+    repeat: Annotated[int, typer.Option(help="Runs of each kind; the median counts.")] = 10,
+    allow_degraded: AllowDegraded = False,
+    as_json: Json = False,
+) -> None:
+    """Measure the sandbox beside a fresh Python for each snippet; takes some seconds."""
+    from toolwright.sandbox import measure_speed
+
+    found = measure_speed(repeat=repeat, allow_degraded=allow_degraded)
+    if as_json:
+        rows = [{**asdict(row), "times_as_fast": row.times_as_fast} for row in found.rows]
+        print_json({"level": found.level, "start_s": found.start_s, "repeat": found.repeat, "rows": rows})
+        return
+    typer.echo(f"level {found.level}, ready in {found.start_s:.2f} s; milliseconds, median of {found.repeat}")
+    typer.echo(f"{'snippet':<9} {'fresh python -I':>15} {'sandbox':>9} {'ratio':>7} {'session turn':>13}")
+    for row in found.rows:
+        typer.echo(f"{row.snippet:<9} {row.fresh_ms:>15.1f} {row.sandbox_ms:>9.2f} {row.times_as_fast:>6.1f}× {row.session_ms:>13.2f}")
+
+
+def _pass_on(text: str, stream: TextIO | None, *, raw: bool) -> None:
+    """Write a snippet's output as it is, or without what would control a terminal where the stream is one."""
+    from toolwright.sandbox import printable
+
+    if stream is None or not text:  # closed by who called us
+        return
+    if stream.isatty() and not raw:
+        text = printable(text)
+    # Bytes, so that what the stream's own encoding cannot say is passed on all the same.
+    stream.flush()
+    stream.buffer.write(text.encode("utf-8", "backslashreplace"))
+    stream.buffer.flush()
 
 
 def _exit_code(result: object) -> int:

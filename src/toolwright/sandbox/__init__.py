@@ -16,6 +16,7 @@ from toolwright.sandbox._bubblewrap import Bubblewrap
 from toolwright.sandbox._client import Sandbox, SandboxSession, probe
 from toolwright.sandbox._faults import FaultySandbox, SandboxFaults
 from toolwright.sandbox._printable import printable
+from toolwright.sandbox._speed import SandboxSpeed, SnippetSpeed, measure_speed
 from toolwright.sandbox._types import InjectedFault, Layer, Outcome, SandboxCapabilities, SandboxLimits, SandboxResult
 
 __all__ = [
@@ -32,6 +33,9 @@ __all__ = [
     "SandboxLimits",
     "SandboxResult",
     "SandboxSession",
+    "SandboxSpeed",
+    "SnippetSpeed",
+    "measure_speed",
     "printable",
     "probe",
 ]

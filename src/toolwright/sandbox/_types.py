@@ -112,6 +112,21 @@ class Layer:
     why: str
     """How it is known to work, or why it is missing."""
 
+    @property
+    def against(self) -> str:
+        """What it protects against; empty for a layer of a back end that this page does not know."""
+        return _AGAINST.get(self.name, "")
+
+
+_AGAINST = {
+    "seccomp": "starting programs and processes, opening sockets, signalling and tracing others, and most of the kernel's attack surface",
+    "landlock": "reading or writing any file but the installed libraries (read) and the snippet's own scratch directory",
+    "namespaces": "seeing or reaching other processes, the network, and shared memory, should another layer fail",
+    "root": "learning which files exist on this machine, and filling its disk",
+    "user": "acting with the rights of root",
+    "limits": "using up memory, processor time, disk, descriptors and threads",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class SandboxCapabilities:
