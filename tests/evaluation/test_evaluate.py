@@ -66,7 +66,7 @@ def _turn_seeds(sample_seed: int) -> set[int]:
 
 
 def report_of(engine: ScriptedEngine, **options: Any) -> Report:
-    options = {"ns": (1, 2, 4), "strategies": ("majority", "t1")} | options
+    options = {"ns": (1, 2, 4), "strategies": ("majority", "t1"), "baselines": False} | options
     return asyncio.run(evaluate(options.pop("task", TASK), Rollout(engine), options.pop("verifiers", [ClaimsVerifier()]), **options))
 
 
@@ -185,12 +185,12 @@ def test_a_lost_engine_ends_the_run_soon_and_keeps_what_was_drawn(tmp_path: Path
 
 
 def test_undecided_grades_are_counted_and_never_scored(monkeypatch: pytest.MonkeyPatch) -> None:
-    from toolwright.evaluation import _tabulate
+    from toolwright.evaluation import _cells
 
     def unsure(answer: str, gold: str, *, choices: Any = ()) -> bool | None:
         return None if answer == "38" else answer == gold
 
-    monkeypatch.setattr(_tabulate, "grade", unsure)
+    monkeypatch.setattr(_cells, "grade", unsure)
     answers = {"easy": [RIGHT["easy"]] * 4, "hard": [WRONG] * 4}
     report = report_of(per_index(answers), verifiers=[])
     row = report.row("majority", 4)
@@ -224,7 +224,8 @@ def test_progress_ends_at_the_total_and_estimates_what_is_left() -> None:
     report_of(per_index({"easy": [RIGHT["easy"]] * 4, "hard": [RIGHT["hard"]] * 4}, faults=Faults(delay_s=0.02)), progress=seen.append, in_flight=2)
     assert (seen[-1].done, seen[-1].total, seen[-1].left_s) == (8, 8, 0.0)
     assert [p.done for p in seen] == list(range(1, 9))
-    assert seen[2].left_s == pytest.approx(0.05, abs=0.2)
+    # Three are through in the time told, so five more take about as long: a busy machine makes both longer.
+    assert seen[2].left_s is not None and 0 < seen[2].left_s < 5 * seen[2].elapsed_s
 
 
 def test_the_estimate_is_sane_from_the_first_sample_on() -> None:

@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).with_name("evaluation_run.py")
 
 
 def without_times(report: dict[str, Any]) -> dict[str, Any]:
-    for row in (*report["results"], *report["oracle"]):
+    for row in (*report["results"], *report["baselines"], *report["oracle"]):
         row["cost"].pop("wall_s")
     return report
 

@@ -50,12 +50,14 @@ def evaluate(
     sandbox_faults: Annotated[
         str | None, typer.Option(help="Falsify a share of what programs return, for placebos: lying=0.05,empty=…,shuffled=…,slow=…,lost=….")
     ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the report as a page too: curves, tables, report cards.")] = None,
     allow_degraded: AllowDegraded = False,
     as_json: Json = False,
 ) -> None:
     """Measure a model and every strategy on tasks, with intervals, costs and the verifiers' report cards."""
-    from toolwright.episodes import RunStore
+    from toolwright.episodes import RunStore, write_text
     from toolwright.evaluation import evaluate as run
+    from toolwright.evaluation import html_page
     from toolwright.recipes import Solver
     from toolwright.scaling import find_strategy
     from toolwright.tasks import load
@@ -92,6 +94,9 @@ def evaluate(
             reports.append(report)
             if not as_json:
                 typer.echo(report.table() + "\n")
+    if html is not None:
+        write_text(html, html_page(reports))
+        typer.echo(f"the page is at {html}", err=True)
     if as_json:
         print_json({"results": [row for report in reports for row in report.to_json()["results"]], "reports": [report.to_json() for report in reports]})
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from toolwright.evaluation._evaluate import evaluate
+from toolwright.evaluation._html import page as html_page
 from toolwright.evaluation._pools import evaluate_pool
 from toolwright.evaluation._progress import Progress, estimate_s
-from toolwright.evaluation._report import Difference, FilterCard, Report, Row
+from toolwright.evaluation._report import Bin, Difference, FilterCard, Report, Row, ScoreCard
 from toolwright.evaluation._statistics import mean_interval, paired_bootstrap, pass_at_n, wilson
 
 __all__ = [
+    "Bin",
     "Difference",
     "FilterCard",
     "Progress",
     "Report",
     "Row",
+    "ScoreCard",
     "estimate_s",
     "evaluate",
     "evaluate_pool",
+    "html_page",
     "mean_interval",
     "paired_bootstrap",
     "pass_at_n",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from toolwright.episodes import RunStore, Strategy, Verifier
+from toolwright.episodes import Engine, RunStore, Strategy, Verifier
 from toolwright.errors import NoUsableEpisode, UsageError
+from toolwright.evaluation._cells import Replayable
+from toolwright.evaluation._live import run_live
 from toolwright.evaluation._progress import OnProgress
 from toolwright.evaluation._report import Report
 from toolwright.evaluation._sampling import Sampling, SamplingPlan
 from toolwright.evaluation._tabulate import tabulate
 from toolwright.rollouts import Rollout
-from toolwright.scaling import ParallelStrategy, at_temperature, find_strategy
+from toolwright.scaling import at_temperature, find_strategy, with_second_passes
 from toolwright.tasks import Task
 
 STRATEGIES = ("greedy", "majority", "best_of_n", "t1")
@@ -31,12 +33,15 @@ async def evaluate(
     in_flight: int = 64,
     subsets: int = 20,
     give_up_after: int = 32,
+    baselines: bool = True,
 ) -> Report:
     """The report of a model on a task.
 
     Draws max(ns) samples per problem (and one at temperature 0 for strategies that want it), each stored as soon as it is there; samples and verdicts that the
     store has are taken from it. Then every strategy chooses for every n from these same samples: for n below max(ns) over up to `subsets` random subsets per
-    problem. Answers are taken from the model's own words.
+    problem. Answers are taken from the model's own words. Strategies that need a model (revise, beam) run once per problem and n, from the same store.
+
+    `baselines`: a greedy sample per problem is drawn too, and random, greedy and majority stand beside the strategies.
 
     `in_flight`: samples in the works at a time; a kill loses these at most. `give_up_after`: that many faults in a row end the run.
 
@@ -48,25 +53,45 @@ async def evaluate(
     if in_flight < 1:
         raise UsageError(f"in_flight = {in_flight} draws nothing; give 1 or more")
     _check_task(task)
-    wants_greedy = any(getattr(s, "temperature", None) == 0.0 for s in chosen)
     only_greedy = all(getattr(s, "temperature", None) == 0.0 for s in chosen)
+    only_live = all(getattr(s, "live", False) for s in chosen)
+    samples = 0 if only_greedy or (only_live and not baselines) else max(ns)
+    wants_greedy = any(getattr(s, "temperature", None) == 0.0 for s in chosen) or (baselines and samples > 0)
+    asked = with_second_passes(verifiers) if any(getattr(s, "second_passes", False) for s in chosen) else verifiers
     plan = SamplingPlan(
         task.problems,
-        0 if only_greedy else max(ns),
+        samples,
         rollout,
         at_temperature(rollout, 0.0) if wants_greedy else None,
-        verifiers,
+        asked,
         run_seed,
         in_flight,
         give_up_after,
-        keep_texts=not all(isinstance(s, ParallelStrategy) for s in chosen),
+        keep_texts=not all(isinstance(s, Replayable) or getattr(s, "live", False) for s in chosen),
     )
     pools = await Sampling(plan, store, progress).run()
-    report = Report(task.name, rollout.engine.name, plan.samples, len(pools), run_seed, (), task_digest=task.digest, setup=rollout.setup_digest)
-    report = await tabulate(report, pools, chosen, ns, subsets=subsets)
+    live = await run_live(pools, [s for s in chosen if getattr(s, "live", False)], ns, plan, store)
+    report = Report(
+        task.name,
+        rollout.engine.name,
+        samples,
+        len(pools),
+        run_seed,
+        (),
+        task_digest=task.digest,
+        setup=rollout.setup_digest,
+        parameters=parameters_of(rollout.engine),
+    )
+    report = await tabulate(report, pools, chosen, ns, subsets=subsets, live=live, baselines=baselines)
     if all(row.unusable >= len(pools) for row in report.results):
         raise NoUsableEpisode(f"every sample of {task.name} ended in a fault: {'; '.join(report.fault_reasons)}")
     return report
+
+
+def parameters_of(engine: Engine) -> int | None:
+    """How many parameters the engine's model has; None where it does not tell."""
+    count = getattr(getattr(engine, "model", None), "num_parameters", None)
+    return int(count()) if callable(count) else None
 
 
 def named(strategies: Sequence[str | Strategy]) -> list[Strategy]:

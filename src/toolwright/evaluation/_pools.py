@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from toolwright.episodes import Strategy, Verdict, Verifier
 from toolwright.errors import UsageError
+from toolwright.evaluation._cells import SamplePool
 from toolwright.evaluation._evaluate import check_ns, named
 from toolwright.evaluation._report import Report
-from toolwright.evaluation._tabulate import SamplePool, tabulate
-from toolwright.scaling import as_candidate, clustered, judge_each, with_verdicts
+from toolwright.evaluation._sampling import without_evidence
+from toolwright.evaluation._tabulate import tabulate
+from toolwright.scaling import RecordedVerifier, as_candidate, clustered, judge_each, with_second_passes, with_verdicts
 from toolwright.tasks import Pool
+
+Key = tuple[str, int]
+"""(problem id, sample index)."""
 
 
 async def evaluate_pool(
@@ -23,14 +28,20 @@ async def evaluate_pool(
     run_seed: int = 0,
     subsets: int = 20,
     recorded_answers: bool = False,
+    rewards: Mapping[Key, float] | None = None,
+    baselines: bool = True,
 ) -> Report:
     """The report of strategies over recorded samples; without `ns`, powers of two up to the samples every problem has.
+
+    `rewards`: scores in [0, 1] by (problem id, sample index) that a reward model gave when the pool was recorded; what ranks then ranks by them.
 
     `recorded_answers` takes the answers the pool recorded (of programs: what they computed) in place of those in the text.
 
     Raises: UsageError for problems without gold answers, and for an n above what some problem has.
     """
     chosen = named(strategies)
+    if live := [s.name for s in chosen if getattr(s, "live", False)]:
+        raise UsageError(f"{live[0]} needs a model to write more, and a pool only records; leave it out")
     if greedy := [s.name for s in chosen if getattr(s, "temperature", None) == 0.0]:
         raise UsageError(f"{greedy[0]} needs a sample at temperature 0, and a pool records no such thing; leave it out")
     fewest = min(len(pool.of(problem.id)) for problem in pool.problems)
@@ -41,16 +52,26 @@ async def evaluate_pool(
         raise UsageError(f"n = {max(ns)}, but some problem of the pool {pool.name} has {fewest} samples; use n ≤ {fewest}")
     if without := [problem.id for problem in pool.problems if problem.gold is None]:
         raise UsageError(f"{len(without)} problems of the pool {pool.name} have no gold answer, the first is {without[0]!r}")
-    pools = [await _sample_pool(pool, index, verifiers, run_seed, recorded_answers) for index in range(len(pool.problems))]
+    asked = [*verifiers, *([_recorded_rewards(rewards)] if rewards is not None else [])]
+    if any(getattr(s, "second_passes", False) for s in chosen):
+        asked = [*asked, *(v for v in with_second_passes(verifiers) if v not in asked)]
+    pools = [await _sample_pool(pool, index, asked, run_seed, recorded_answers) for index in range(len(pool.problems))]
     report = Report(pool.name, ", ".join(pool.models), fewest, len(pools), run_seed, (), task_digest=pool.digest)
-    return await tabulate(report, pools, chosen, ns, subsets=subsets)
+    return await tabulate(report, pools, chosen, ns, subsets=subsets, baselines=baselines)
+
+
+def _recorded_rewards(rewards: Mapping[Key, float]) -> RecordedVerifier:
+    if wrong := [key for key, score in rewards.items() if not 0 <= score <= 1]:
+        raise UsageError(f"the reward of sample {wrong[0][1]} of {wrong[0][0]} is {rewards[wrong[0]]}, but rewards go from 0 to 1")
+    verdicts = {key: Verdict(score, "Recorded with the sample.", "recorded reward", is_reward=True) for key, score in rewards.items()}
+    return RecordedVerifier("recorded reward", verdicts)
 
 
 async def _sample_pool(pool: Pool, number: int, verifiers: Sequence[Verifier], run_seed: int, recorded_answers: bool) -> SamplePool:
     problem = pool.problems[number]
     candidates, verdicts = [], []
     for episode in pool.of(problem.id):
-        found: list[Verdict] = await judge_each(problem.asked(), episode, verifiers, seed=run_seed)
+        found = [without_evidence(v) for v in await judge_each(problem.asked(), episode, verifiers, seed=run_seed)]
         candidate = as_candidate(problem, episode)
         if recorded_answers:
             candidate = replace(candidate, answer=pool.answers.get((problem.id, episode.index)))

@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from toolwright.episodes import Episode, Problem, RunStore, StopReason, Verdict, VerdictKey, Verifier, digest
+from toolwright.episodes import Episode, Problem, RunStore, StopReason, ToolResult, Verdict, VerdictKey, Verifier, digest
 from toolwright.errors import EngineFault
+from toolwright.evaluation._cells import SamplePool
 from toolwright.evaluation._progress import OnProgress, Progress, estimate_s
-from toolwright.evaluation._tabulate import SamplePool
 from toolwright.rollouts import Rollout
 from toolwright.scaling import Candidate, StoredVerifier, as_candidate, clustered, judge_each, sample_key, stored_attempt, with_verdicts
 
@@ -95,7 +95,7 @@ class Sampling:
             episode = await stored_attempt(rollout, problem.asked(), self._store, run_seed=self._plan.run_seed, on_episode=self._count)(max(index, 0))
             candidate = as_candidate(problem, episode)
             if index >= 0 and self._plan.verifiers and candidate.usable:
-                found = [replace(v, evidence=()) for v in await self._judged(problem, episode)]
+                found = [without_evidence(v) for v in await self._judged(problem, episode)]
                 self._verdicts[problem.id, index] = found
                 candidate = with_verdicts(candidate, found)
             self._found[problem.id, index] = candidate if self._plan.keep_texts else replace(candidate, episode=_slim(episode))
@@ -154,6 +154,11 @@ class Sampling:
         candidates = [self._found[problem.id, index] for index in range(self._plan.samples)]
         verdicts = [self._verdicts.get((problem.id, index), []) for index in range(self._plan.samples)]
         return SamplePool(problem, clustered(problem, candidates), self._found.get((problem.id, -1)), verdicts)
+
+
+def without_evidence(verdict: Verdict) -> Verdict:
+    """The verdict without what was seen, but for which checks ran out of time: a report counts those."""
+    return replace(verdict, evidence=tuple(ToolResult("", ok=False, outcome=r.outcome) for r in verdict.evidence if r.outcome.startswith("timeout")))
 
 
 def _slim(episode: Episode) -> Episode:

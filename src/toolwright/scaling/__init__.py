@@ -9,7 +9,7 @@ from __future__ import annotations
 from toolwright.scaling._adaptive import Adaptive, adaptive, adaptive_beta
 from toolwright.scaling._beam import Beam, beam
 from toolwright.scaling._best_of_n import best_of_n
-from toolwright.scaling._candidates import Candidate, Judging, as_candidate, clustered, total_cost, with_verdicts
+from toolwright.scaling._candidates import Candidate, Judging, as_candidate, clustered, judging_costs, total_cost, with_verdicts
 from toolwright.scaling._choosing import Pick
 from toolwright.scaling._greedy import greedy
 from toolwright.scaling._judging import SecondPass, is_reward, judge, judge_each, with_second_passes
@@ -66,6 +66,7 @@ __all__ = [
     "is_reward",
     "judge",
     "judge_each",
+    "judging_costs",
     "limit_accuracy",
     "majority",
     "recorded_attempt",

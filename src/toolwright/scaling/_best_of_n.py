@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from toolwright.scaling._candidates import Candidate
-from toolwright.scaling._choosing import Pick, best, ones, scores, vote
+from toolwright.scaling._choosing import Pick, best, ones, ranking, scores, vote
 from toolwright.scaling._parallel import ParallelStrategy
 
 
@@ -18,4 +19,10 @@ def _pick(candidates: Sequence[Candidate]) -> Pick:
     return Pick(best(candidates, found), found)
 
 
-best_of_n = ParallelStrategy("best_of_n", _pick, "The one sample with the highest reward, or the highest mean log-probability.", judging="rewards", ranks=True)
+best_of_n = ParallelStrategy(
+    "best_of_n",
+    _pick,
+    "The one sample with the highest reward, or the highest mean log-probability.",
+    judging="rewards",
+    ranks=partial(ranking, filtered=False),
+)

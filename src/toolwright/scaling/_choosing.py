@@ -108,4 +108,19 @@ def scores(candidates: Sequence[Candidate]) -> tuple[float, ...] | None:
     return tuple(math.exp(c.mean_logp) if c.votes and c.mean_logp is not None else 0.0 for c in candidates)
 
 
+def ranking(candidates: Sequence[Candidate], *, filtered: bool) -> list[tuple[float, float]] | None:
+    """By what each candidate is ranked, whatever other ones it is drawn with; None where that depends on them (rewards or probabilities that not all have).
+
+    `filtered`: what is not refuted stands above what is. Candidates that do not vote stand below all.
+    """
+    voting = [c for c in candidates if c.votes]
+    rewarded = sum(c.reward is not None for c in voting)
+    if 0 < rewarded < len(voting):
+        return None
+    worth = scores(candidates)
+    if worth is None:
+        return None
+    return [(float(not (filtered and c.verdict.refuted)), w) if c.votes else (-1.0, 0.0) for c, w in zip(candidates, worth, strict=True)]
+
+
 _LEAST = 1e-9

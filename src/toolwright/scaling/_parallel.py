@@ -6,7 +6,7 @@ Leaves out strategies that draw with regard to what they saw (adaptive, revise, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from toolwright.episodes import Attempt, Budget, Choice, Problem, Verifier
@@ -14,6 +14,9 @@ from toolwright.scaling._candidates import Candidate, Judging, clustered, with_v
 from toolwright.scaling._choosing import Rule, chosen
 from toolwright.scaling._gathering import Gathered, gather
 from toolwright.scaling._judging import is_reward, judge_each, with_second_passes
+
+Ranking = Callable[[Sequence[Candidate]], list[tuple[float, float]] | None]
+"""What each candidate is ranked by, larger is better; None where that depends on what it is drawn with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,8 @@ class ParallelStrategy:
     """How many it draws at most, whatever the budget; None: all of it."""
     second_passes: bool = False
     """Whether reward models are asked twice."""
-    ranks: bool = False
-    """Whether it takes the one candidate it ranks highest: then its expectation over subsets is exact and cheap."""
+    ranks: Ranking | None = None
+    """Of a strategy that takes the one candidate it ranks highest: by what. Its expectation over subsets is then exact and cheap."""
 
     async def __call__(self, problem: Problem, attempt: Attempt, verifiers: Sequence[Verifier], budget: Budget, *, seed: int = 0) -> Choice:
         """The choice; its cost's `wall_s` is how long the call took."""

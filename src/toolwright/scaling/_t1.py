@@ -9,9 +9,10 @@ open: where every candidate with an answer is refuted, f is dropped and the choi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from toolwright.scaling._candidates import Candidate
-from toolwright.scaling._choosing import Pick, Rule, best, ones, scores, vote
+from toolwright.scaling._choosing import Pick, Rule, best, ones, ranking, scores, vote
 from toolwright.scaling._parallel import ParallelStrategy
 
 _Taking = Callable[[Sequence[Candidate], Sequence[float]], str | None]
@@ -51,7 +52,7 @@ t1_argmax = ParallelStrategy(
     _rule(best, _worth, "the best was taken"),
     "The one sample with the highest reward (or probability) among those not refuted.",
     judging="t1",
-    ranks=True,
+    ranks=partial(ranking, filtered=True),
 )
 filtered = ParallelStrategy(
     "filtered", _rule(vote, ones, "the vote was taken"), "The answer most samples gave among those not refuted; no rewards.", judging="filters"
