@@ -187,7 +187,7 @@ def test_more_requests_than_places_all_come_through() -> None:
 
 def test_capabilities_name_every_layer(sandbox: Sandbox) -> None:
     reached = sandbox.capabilities()
-    assert {layer.name for layer in reached.layers} == {"namespaces", "root", "user", "landlock", "seccomp", "limits"}
+    assert {layer.name for layer in reached.layers} == {"namespaces", "root", "user", "landlock", "seccomp", "limits", "processes", "cgroup"}
     assert all(layer.why for layer in reached.layers)
     assert reached.layer("limits").active
     assert reached.start_s > 0

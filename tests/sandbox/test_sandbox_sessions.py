@@ -11,7 +11,7 @@ import pytest
 
 from toolwright.errors import SandboxFault
 from toolwright.sandbox import Outcome, Sandbox, SandboxLimits, SandboxSession
-from toolwright.sandbox._supervisor import _descendants
+from toolwright.sandbox._strays import descendants as _descendants
 
 LIMITS = SandboxLimits(wall_s=30.0, cpu_s=0.3, memory_bytes=128 << 20)
 """CPU decides; the wall is far away, so that a busy machine changes nothing."""
@@ -20,7 +20,7 @@ SHORT = SandboxLimits(wall_s=0.5, cpu_s=20.0)
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(limits=LIMITS, preload=("numpy",), max_sessions=20, spares=0) as made:
+    with Sandbox(limits=LIMITS, preload=("numpy",), max_sessions=20, spares=0, zygotes=1) as made:
         yield made
 
 
@@ -39,7 +39,7 @@ async def until_process_is_gone(sandbox: Sandbox) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         await asyncio.sleep(0.1)
-        if len(_descendants(link.process.pid)) <= 2:
+        if len(_descendants(link.process.pid)) <= 4:
             return
     raise AssertionError("the session's process works on")
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from toolwright.sandbox._backend import BackendSession, SandboxBackend
 from toolwright.sandbox._bubblewrap import Bubblewrap
-from toolwright.sandbox._client import Sandbox, SandboxSession, probe
+from toolwright.sandbox._client import Sandbox, probe
 from toolwright.sandbox._faults import FaultySandbox, SandboxFaults
 from toolwright.sandbox._printable import printable
+from toolwright.sandbox._session import SandboxSession
 from toolwright.sandbox._speed import SandboxSpeed, SnippetSpeed, measure_speed
 from toolwright.sandbox._types import InjectedFault, Layer, Outcome, SandboxCapabilities, SandboxLimits, SandboxResult
 

@@ -20,16 +20,19 @@ import threading
 import traceback
 import types
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from toolwright.sandbox import _landlock, _linux, _seccomp
+from toolwright.sandbox._fork import renew_thread_id
 from toolwright.sandbox._slot import Slot
 from toolwright.sandbox._wire import DONE, ERROR, FRAME, JOB, READY, VALUE
 
 CONTROL_FD = 3
 FIRST_ANCHOR_FD = 4
 _SETUP_FAILED = 111
+_OUTSIDE = 0
+"""What getppid says in a process id namespace of one's own."""
 _NEIGHBOURS = 1024
 """The kernel counts all threads of a zygote's children together: what others may hold must not be taken from this one."""
 _leave = os._exit
@@ -52,6 +55,8 @@ class Lock:
     """How many folder descriptors, from `FIRST_ANCHOR_FD` on, the imports need."""
     limit_processes: bool
     hard_limits: dict[int, int] = field(default_factory=dict)
+    prepared: bool = False
+    """The forking process has `prepare_once` behind it, so its children need not do that themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,24 @@ class Job:
     session: bool
 
 
+_STREAMS: list[io.TextIOWrapper] = []
+_MAIN: list[types.ModuleType] = []
+_CONSTANT_LIMITS = {resource.RLIMIT_CORE: 0, resource.RLIMIT_MEMLOCK: 0, resource.RLIMIT_MSGQUEUE: 0}
+
+
+def prepare_once(lock: Lock) -> Lock:
+    """The lock for children of this process, after doing here what is the same for all of them."""
+    _set_limits(_CONSTANT_LIMITS, lock.hard_limits)
+    _linux.forbid_new_privileges()
+    _STREAMS[:] = _make_streams()
+    _MAIN[:] = [_make_main()]
+    return replace(lock, prepared=True)
+
+
 def live(lock: Lock, job: Job, fds: tuple[int, int, int], slot: Slot, parent: int) -> NoReturn:
     """Lock down, run what comes over the control descriptor, and exit. Exits with code 111 before `READY` if any layer fails."""
     try:
+        renew_thread_id()
         lock_down(lock, job, fds, slot, parent)
     except BaseException:  # whatever it is, the snippet must not start
         os.write(2, traceback.format_exc(limit=4).encode(errors="replace"))
@@ -95,12 +115,13 @@ def lock_down(lock: Lock, job: Job, fds: tuple[int, int, int], slot: Slot, paren
     os.fchdir(slot.fd)
     for name in ("HOME", "TMPDIR", "PWD"):
         os.environ[name] = slot.folder
-    _set_limits(lock, job)
+    _set_limits(_own_limits(lock, job), lock.hard_limits)
     _linux.drop_capabilities()
     _linux.die_with_parent()
-    if os.getppid() != parent:
+    if os.getppid() not in (parent, _OUTSIDE):
         raise OSError("the zygote is gone")
-    _linux.forbid_new_privileges()
+    if not lock.prepared:
+        _linux.forbid_new_privileges()
     if lock.landlock_abi is not None:
         _landlock.restrict(slot.ruleset)
     os.closerange(FIRST_ANCHOR_FD + lock.anchors, 1 << 20)
@@ -108,20 +129,21 @@ def lock_down(lock: Lock, job: Job, fds: tuple[int, int, int], slot: Slot, paren
         _linux.install_filter(_seccomp.fill_template(lock.filter, os.getpid()))
 
 
-def _set_limits(lock: Lock, job: Job) -> None:
+def _own_limits(lock: Lock, job: Job) -> dict[int, int]:
     wished = {
         resource.RLIMIT_AS: lock.baseline_bytes + job.memory_bytes,
         resource.RLIMIT_CPU: job.cpu_s,
         resource.RLIMIT_FSIZE: job.file_bytes,
         resource.RLIMIT_NOFILE: 64,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_MEMLOCK: 0,
-        resource.RLIMIT_MSGQUEUE: 0,
     }
     if lock.limit_processes:
         wished[resource.RLIMIT_NPROC] = job.threads + _NEIGHBOURS
+    return wished if lock.prepared else {**wished, **_CONSTANT_LIMITS}
+
+
+def _set_limits(wished: dict[int, int], hard: dict[int, int]) -> None:
     for which, most in wished.items():
-        inherited = lock.hard_limits.get(which, resource.RLIM_INFINITY)
+        inherited = hard.get(which, resource.RLIM_INFINITY)
         value = most if inherited == resource.RLIM_INFINITY else min(most, inherited)
         resource.setrlimit(which, (value, value))
 
@@ -206,18 +228,24 @@ def _run_session(speaker: _Speaker) -> int:
 
 
 def _fresh_main() -> dict[str, Any]:
-    main = types.ModuleType("__main__")
-    main.__dict__["__builtins__"] = builtins
+    main = _MAIN[0] if _MAIN else _make_main()
     sys.modules["__main__"] = main
     return main.__dict__
 
 
+def _make_main() -> types.ModuleType:
+    main = types.ModuleType("__main__")
+    main.__dict__["__builtins__"] = builtins
+    return main
+
+
+def _make_streams() -> list[io.TextIOWrapper]:
+    """Unbuffered text streams, so that what was printed before a crash or a kill is not lost. Made while both descriptors are pipes."""
+    return [io.TextIOWrapper(io.FileIO(fd, "w", closefd=False), "utf-8", "backslashreplace", newline="\n", write_through=True) for fd in (1, 2)]
+
+
 def _open_streams() -> None:
-    """Unbuffered text streams, so that what was printed before a crash or a kill is not lost."""
-    for name, fd in (("stdout", 1), ("stderr", 2)):
-        stream = io.TextIOWrapper(io.FileIO(fd, "w", closefd=False), "utf-8", "backslashreplace", newline="\n", write_through=True)
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = _STREAMS or _make_streams()  # type: ignore[misc]
 
 
 def reseed(seed: int) -> None:

@@ -1,14 +1,13 @@
-"""The caller's side: `Sandbox` and its sessions.
+"""The caller's side: `Sandbox`.
 
-Every run and every session has a socket of its own to the supervisor, handed over through one shared link. So threads and event loops need no common
-reader, and giving up on a run is closing its socket: the supervisor then kills the child.
+Every run and every session has a socket of its own to the supervisor, handed over through one shared link, and used again by later runs. So threads and event
+loops need no common reader, and giving up on a run is closing its socket: the supervisor then kills the child.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import socket
 import subprocess
@@ -18,16 +17,19 @@ import warnings
 import weakref
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from toolwright.episodes import digest
 from toolwright.errors import SandboxFault, UsageError
 from toolwright.sandbox import _launch
+from toolwright.sandbox._exchange import LostError, exchange, exchange_sync
 from toolwright.sandbox._gate import Gate
+from toolwright.sandbox._needs import FULL, LIGHT, LIGHT_MODULES
+from toolwright.sandbox._session import SandboxSession
 from toolwright.sandbox._types import Layer, Outcome, SandboxCapabilities, SandboxLimits, SandboxResult, limits_to_wire
-from toolwright.sandbox._wire import MAX_REPLY_BYTES, MAX_SOURCE_BYTES, message_size, pack_message, split_message
+from toolwright.sandbox._wire import MAX_SOURCE_BYTES, pack_message
 
 VERSION = 1
 """Raised when the same snippet may end differently than before; part of every digest."""
@@ -37,10 +39,10 @@ _ATTEMPTS = 3
 _CLOSE_S = 5.0
 _UID = 65_534
 _PACKAGES = ("numpy", "sympy")
-
-
-class _Lost(Exception):
-    """The supervisor went away in the middle of a request."""
+_MOST_ZYGOTES = 8
+"""By default; one feeds several cores."""
+_SESSION_BYTES = 64 << 20
+"""What a living session is taken to need, for how many may live at once."""
 
 
 @dataclass(slots=True)
@@ -51,20 +53,29 @@ class _Link:
     sock: socket.socket
     owner: int
     """The process that started it; a forked copy of that process starts its own."""
+    idle: list[socket.socket] = field(default_factory=list)
+    """Sockets to it that no run uses at the moment."""
 
 
 class Sandbox:
     """Runs Python snippets in locked-down processes.
 
-    The first use starts the supervisor and the zygote (about half a second with numpy and sympy preloaded); making the object costs nothing. One object
+    The first use starts the supervisor and the zygotes (about half a second with numpy and sympy preloaded); making the object costs nothing. One object
     serves any number of threads and event loops. Close it with `close`, `aclose` or ``with``; it also ends with the process that made it.
 
-    `preload` names packages that every snippet finds loaded; `importable` names more folders that snippets may import from (and read); `spares`
-    processes are kept forked and locked down for the next snippets with the default limits, which hides most of the latency; `disable`
-    switches layers off (some of landlock, namespaces, seccomp, user), for tests of weaker levels.
+    What runs: at most `max_running` snippets at once, callers with different keys in turn. `zygotes` processes with the packages of `preload` loaded
+    (default: one per core, up to 8) fork the snippets that name one of them, light ones the rest; each is replaced after `recycle_after` forks. `spares`
+    processes of each sort are kept forked and locked down for the next snippets with the default limits, which hides most of the latency. `importable`
+    names more folders that snippets may import from (and read).
+
+    Sessions: at most `max_sessions` are open; of those, `max_live_sessions` have a process (default: as many as memory allows at 64 MiB each), the one not
+    used for longest losing its variables; so does one that was idle for `session_idle_s`. The next turn then says `session_reset`.
+
+    Isolation: `strict` gives each snippet a process id namespace of its own; `cgroup` (True: the one this process is in, or a delegated folder) bounds its
+    memory and processes by the kernel's count. `disable` switches layers off (some of landlock, namespaces, seccomp, user), for tests of weaker levels.
 
     Raises: UsageError at the first use where the machine gives less than level 2 and the caller did not accept that: `allow_degraded` accepts level 1
-    (files can be read), `allow_unsafe` accepts level 0 (no isolation at all).
+    (files can be read), `allow_unsafe` accepts level 0 (no isolation at all); or less than level 4 with `strict`.
     """
 
     def __init__(
@@ -80,18 +91,31 @@ class Sandbox:
         preload: Sequence[str] = _PACKAGES,
         importable: Sequence[str | Path] = (),
         disable: Collection[str] = (),
+        zygotes: int | None = None,
+        recycle_after: int = 5000,
+        max_live_sessions: int | None = None,
+        strict: bool = False,
+        cgroup: bool | str | Path = False,
     ) -> None:
         if unknown := set(disable) - set(DISABLEABLE):
             raise UsageError(f"disable={sorted(unknown)} names no layer; give some of {', '.join(DISABLEABLE)}")
-        for name, value in (("max_running", max_running), ("max_sessions", max_sessions)):
+        counts = {"max_running": max_running, "max_sessions": max_sessions, "zygotes": zygotes}
+        for name, value in {**counts, "recycle_after": recycle_after, "max_live_sessions": max_live_sessions}.items():
             if value is not None and value < 1:
                 raise UsageError(f"{name}={value} is out of range; give 1 or more")
         self.limits = SandboxLimits() if limits is None else limits
-        self._max_running = max_running or len(os.sched_getaffinity(0)) + 1
+        cores = len(os.sched_getaffinity(0))
+        self._max_running = max_running or cores + 1
         self._max_sessions = max_sessions
         self._session_idle_s = session_idle_s
         self._spares = spares
-        self._minimum_level = 0 if allow_unsafe else 1 if allow_degraded else 2
+        self._minimum_level = 4 if strict else 0 if allow_unsafe else 1 if allow_degraded else 2
+        full = min(cores, _MOST_ZYGOTES) if zygotes is None else zygotes
+        self._zygotes = {LIGHT: full if zygotes is not None and not preload else max(1, full // 4), FULL: full}
+        self._recycle_after = recycle_after
+        self._max_live_sessions = max_live_sessions
+        self._strict = strict
+        self._cgroup = cgroup if isinstance(cgroup, bool) else str(cgroup)
         self._preload = tuple(preload)
         self._importable = tuple(str(Path(folder).resolve()) for folder in importable)
         self._disable = tuple(sorted(disable))
@@ -103,50 +127,79 @@ class Sandbox:
 
     # ---- what it does ----
 
-    async def run(self, code: str, *, limits: SandboxLimits | None = None, seed: int = 0) -> SandboxResult:
+    async def run(self, code: str, *, limits: SandboxLimits | None = None, seed: int = 0, key: str = "") -> SandboxResult:
         """What became of the snippet, run in a process of its own.
 
-        Cancelling the call kills the snippet. A fault of the sandbox itself is retried; if it persists the outcome is `INFRA`.
+        Where many wait, callers with different keys take turns. Cancelling the call kills the snippet. A fault of the sandbox itself is retried; if it persists
+        the outcome is `INFRA`.
 
         Raises: UsageError where the isolation level is not accepted.
         """
-        request = self._request(code, limits or self.limits, seed)
-        await self._gate.enter()
+        request = self._request(code, limits or self.limits, seed, key)
+        await self._gate.enter(key)
         try:
             for _ in range(_ATTEMPTS):
-                sock = self._connect()
+                link, sock = self._borrow()
                 try:
-                    return self._result(*await _exchange(sock, request))
-                except _Lost:
-                    continue
-                finally:
+                    answer = await exchange(sock, request)
+                except BaseException as error:  # cancelled too: closing the socket kills the snippet; raised again
                     sock.close()
+                    if not isinstance(error, LostError):
+                        raise
+                    _drop_idle(link)
+                else:
+                    link.idle.append(sock)
+                    return self._result(*answer)
         finally:
             self._gate.leave()
         return _lost_result()
 
-    def run_sync(self, code: str, *, limits: SandboxLimits | None = None, seed: int = 0) -> SandboxResult:
+    def run_sync(self, code: str, *, limits: SandboxLimits | None = None, seed: int = 0, key: str = "") -> SandboxResult:
         """`run` for callers without an event loop; safe in threads."""
-        request = self._request(code, limits or self.limits, seed)
-        self._gate.enter_sync()
+        request = self._request(code, limits or self.limits, seed, key)
+        self._gate.enter_sync(key)
         try:
             for _ in range(_ATTEMPTS):
-                with self._connect() as sock, contextlib.suppress(_Lost):
-                    return self._result(*_exchange_sync(sock, request))
+                link, sock = self._borrow()
+                try:
+                    answer = exchange_sync(sock, request)
+                except BaseException as error:  # interrupted too: closing the socket kills the snippet; raised again
+                    sock.close()
+                    if not isinstance(error, LostError):
+                        raise
+                    _drop_idle(link)
+                else:
+                    link.idle.append(sock)
+                    return self._result(*answer)
         finally:
             self._gate.leave()
         return _lost_result()
 
-    def session(self, *, limits: SandboxLimits | None = None, seed: int = 0) -> AbstractAsyncContextManager[SandboxSession]:
+    def session(
+        self,
+        *,
+        limits: SandboxLimits | None = None,
+        seed: int = 0,
+        key: str = "",
+        total_cpu_s: float | None = None,
+        total_wall_s: float | None = None,
+    ) -> AbstractAsyncContextManager[SandboxSession]:
         """A snippet process that stays: each `SandboxSession.run` sees the variables and files of the ones before.
+
+        `limits` are those of each turn; the totals bound all turns together, and a turn after they are used up is a timeout at once.
 
         Raises: SandboxFault where too many sessions are open; UsageError where the isolation level is not accepted.
         """
-        return self._session(limits or self.limits, seed)
+        for name, value in (("total_cpu_s", total_cpu_s), ("total_wall_s", total_wall_s)):
+            if value is not None and value <= 0:
+                raise UsageError(f"{name}={value} is out of range; give seconds above 0")
+        limits = limits or self.limits
+        opening = {"op": "open", "limits": limits_to_wire(limits), "key": key, "total_cpu_s": total_cpu_s, "total_wall_s": total_wall_s}
+        return self._session(pack_message(opening), seed)
 
     @contextlib.asynccontextmanager
-    async def _session(self, limits: SandboxLimits, seed: int) -> AsyncIterator[SandboxSession]:
-        session = SandboxSession(self, limits, seed)
+    async def _session(self, opening: bytes, seed: int) -> AsyncIterator[SandboxSession]:
+        session = SandboxSession(self, opening, seed)
         try:
             await session.open()
             yield session
@@ -160,8 +213,8 @@ class Sandbox:
         """
         with self._connect() as sock:
             try:
-                header, _ = _exchange_sync(sock, pack_message({"op": "hello"}))
-            except _Lost as error:
+                header, _ = exchange_sync(sock, pack_message({"op": "hello"}))
+            except LostError as error:
                 raise SandboxFault("the sandbox's supervisor ended while it started") from error
         if "broken" in header:
             raise SandboxFault(f"the sandbox cannot start: {str(header['broken']).strip()[-500:]}")
@@ -197,6 +250,15 @@ class Sandbox:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
+    def _borrow(self) -> tuple[_Link, socket.socket]:
+        """A socket to the supervisor for one run: one that was used before, if there is one."""
+        link = self._running_link()
+        try:
+            return link, link.idle.pop()
+        except IndexError:
+            sock = self._connect()
+            return self._running_link(), sock
+
     def _connect(self) -> socket.socket:
         """A fresh socket to the supervisor, which is started if it is not there."""
         for _ in range(_ATTEMPTS):
@@ -214,10 +276,14 @@ class Sandbox:
         raise SandboxFault("the sandbox's supervisor ends as soon as it starts")
 
     def _running_link(self) -> _Link:
+        link = self._link
+        if link is not None and link.owner == os.getpid():
+            return link
         with self._guard:
             link = self._link
             if link is not None and link.owner != os.getpid():
                 link.sock.close()  # a copy by fork: the supervisor belongs to the process that started it
+                _drop_idle(link)
                 if self._finalizer is not None:
                     self._finalizer.detach()
                 link = None
@@ -232,20 +298,28 @@ class Sandbox:
             "paths": paths,
             "stdlib": os.path.dirname(os.__file__),
             "readable": _launch.readable_paths(paths),
-            "preload": self._preload,
             "disable": self._disable,
+            "strict": self._strict,
             "uid": _UID,
             "scratch_parents": list(dict.fromkeys((tempfile.gettempdir(), "/tmp", "/dev/shm"))),
+            "stdlib_modules": LIGHT_MODULES,
         }
         config = {
-            "zygote": _launch.zygote_command(json.dumps(inside)),
+            "zygote": _launch.zygote_command(),
             "environment": _launch.zygote_environment(),
+            "inside": inside,
+            "by_kind": {LIGHT: {"preload": []}, FULL: {"preload": self._preload}},
+            "preload": self._preload,
+            "zygotes": self._zygotes,
+            "recycle_after": self._recycle_after,
             "minimum_level": self._minimum_level,
             "max_running": self._max_running,
             "max_sessions": self._max_sessions,
+            "max_live_sessions": self._max_live_sessions or _sessions_in_memory(),
             "session_idle_s": self._session_idle_s,
             "spares": self._spares,
             "spare_limits": limits_to_wire(self.limits),
+            "cgroup": self._cgroup,
         }
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -263,12 +337,12 @@ class Sandbox:
 
     # ---- messages ----
 
-    def _request(self, code: str, limits: SandboxLimits, seed: int) -> bytes:
-        return pack_message({"op": "run", "limits": limits_to_wire(limits), "seed": seed}, [_encode(code)])
+    def _request(self, code: str, limits: SandboxLimits, seed: int, key: str) -> bytes:
+        return pack_message({"op": "run", "limits": limits_to_wire(limits), "seed": seed, "key": key}, [_encode(code)])
 
     def _result(self, header: dict[str, Any], blobs: list[bytes]) -> SandboxResult:
         if "refused_level" in header:
-            raise UsageError(_refusal(header["refused_level"], header["layers"]))
+            raise UsageError(_refusal(header["refused_level"], header["layers"], header["minimum"]))
         texts = iter(blobs)
         stdout, stderr, value, error = (next(texts).decode() if kept else None for kept in header["kept"])
         level, outcome = int(header["level"]), Outcome(header["outcome"])
@@ -291,57 +365,6 @@ class Sandbox:
         )
 
 
-class SandboxSession:
-    """A snippet process that stays alive between turns; made by `Sandbox.session`."""
-
-    def __init__(self, sandbox: Sandbox, limits: SandboxLimits, seed: int) -> None:
-        self._sandbox = sandbox
-        self._limits = limits
-        self._seed = seed
-        self._sock: socket.socket | None = None
-        self._was_open = False
-
-    async def open(self) -> None:
-        """Take a place for the session; its process starts with the first turn."""
-        self._sock = self._sandbox._connect()
-        try:
-            header, _ = await _exchange(self._sock, pack_message({"op": "open", "limits": limits_to_wire(self._limits)}))
-        except _Lost as error:
-            raise SandboxFault("the sandbox's supervisor ended") from error
-        if "refused_session" in header:
-            raise SandboxFault(f"{header['refused_session']} sessions are open already; close some, or raise max_sessions")
-
-    async def run(self, code: str) -> SandboxResult:
-        """What became of the next turn; variables stay unless `session_reset` says they were lost.
-
-        A turn that runs into a time limit is first interrupted (KeyboardInterrupt), and killed a second later if that does not help. Cancelling the call
-        ends the session's process.
-
-        Raises: UsageError where the isolation level is not accepted.
-        """
-        lost = self._sock is None
-        if self._sock is None:
-            await self.open()
-        request = pack_message({"op": "turn", "seed": self._seed}, [_encode(code)])
-        try:
-            if self._sock is None:
-                raise _Lost
-            result = self._sandbox._result(*await _exchange(self._sock, request))
-        except _Lost:
-            self.close()
-            return _lost_result(session_reset=True)
-        except asyncio.CancelledError:
-            self.close()
-            raise
-        return replace(result, session_reset=True) if lost else result
-
-    def close(self) -> None:
-        """End the session's process."""
-        if self._sock is not None:
-            self._sock.close()
-            self._sock = None
-
-
 def probe() -> SandboxCapabilities:
     """The isolation this machine gives, tried out in a sandbox that is closed again."""
     with Sandbox(preload=(), allow_unsafe=True) as sandbox:
@@ -355,14 +378,27 @@ def _encode(code: str) -> bytes:
     return data
 
 
-def _refusal(level: int, layers: dict[str, tuple[bool, str]]) -> str:
+def _refusal(level: int, layers: dict[str, tuple[bool, str]], minimum: int = 2) -> str:
     missing = "; ".join(f"{name}: {why}" for name, (active, why) in layers.items() if not active)
-    option = "allow_degraded=True" if level == 1 else "allow_unsafe=True"
-    return f"this machine gives sandbox level {level}, below the level 2 that is asked for ({missing}); to accept it, pass {option}"
+    given = f"this machine gives sandbox level {level}, below the level {max(minimum, 2)} that is asked for ({missing})"
+    if minimum > 2:
+        return f"{given}; to accept it, leave strict out"
+    return f"{given}; to accept it, pass {'allow_degraded=True' if level == 1 else 'allow_unsafe=True'}"
 
 
-def _lost_result(*, session_reset: bool = False) -> SandboxResult:
-    return SandboxResult(Outcome.INFRA, error="the sandbox's supervisor ended while the snippet ran", session_reset=session_reset)
+def _lost_result() -> SandboxResult:
+    return SandboxResult(Outcome.INFRA, error="the sandbox's supervisor ended while the snippet ran")
+
+
+def _sessions_in_memory() -> int:
+    """How many sessions may live at once, by the machine's memory."""
+    return max(1, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2 // _SESSION_BYTES)
+
+
+def _drop_idle(link: _Link) -> None:
+    while link.idle:
+        with contextlib.suppress(IndexError):  # another thread may be faster
+            link.idle.pop().close()
 
 
 def _capabilities(header: dict[str, Any]) -> SandboxCapabilities:
@@ -373,6 +409,7 @@ def _capabilities(header: dict[str, Any]) -> SandboxCapabilities:
 def _end(link: _Link) -> None:
     """Close the link, which ends the supervisor; kill it if that does not help."""
     link.sock.close()
+    _drop_idle(link)
     if link.owner != os.getpid():
         return
     try:
@@ -380,34 +417,3 @@ def _end(link: _Link) -> None:
     except subprocess.TimeoutExpired:
         link.process.kill()
         link.process.wait()
-
-
-async def _exchange(sock: socket.socket, request: bytes) -> tuple[dict[str, Any], list[bytes]]:
-    loop = asyncio.get_running_loop()
-    sock.setblocking(False)
-    buffer = bytearray()
-    try:
-        await loop.sock_sendall(sock, request)
-        while (message := split_message(buffer, MAX_REPLY_BYTES)) is None:
-            part = await loop.sock_recv(sock, max(4096, min(1 << 20, message_size(buffer) - len(buffer))))
-            if not part:
-                raise _Lost
-            buffer += part
-    except (ConnectionError, BrokenPipeError) as error:
-        raise _Lost from error
-    return message[0], message[1]
-
-
-def _exchange_sync(sock: socket.socket, request: bytes) -> tuple[dict[str, Any], list[bytes]]:
-    sock.setblocking(True)
-    buffer = bytearray()
-    try:
-        sock.sendall(request)
-        while (message := split_message(buffer, MAX_REPLY_BYTES)) is None:
-            part = sock.recv(max(4096, min(1 << 20, message_size(buffer) - len(buffer))))
-            if not part:
-                raise _Lost
-            buffer += part
-    except (ConnectionError, BrokenPipeError) as error:
-        raise _Lost from error
-    return message[0], message[1]

@@ -1,11 +1,12 @@
-"""A bound on how many requests are in flight, shared by threads and event loops; who waits longest goes next."""
+"""A bound on how many requests are in flight, shared by threads and event loops; callers take turns, and within a caller who waits longest goes next."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
 from concurrent.futures import Future
+
+from toolwright.sandbox._queue import FairQueue
 
 
 class Gate:
@@ -13,32 +14,34 @@ class Gate:
 
     def __init__(self, places: int) -> None:
         self._free = places
-        self._waiting: deque[Future[None]] = deque()
+        self._waiting: FairQueue[Future[None]] = FairQueue()
         self._lock = threading.Lock()
 
-    def _ask(self) -> Future[None]:
-        ticket: Future[None] = Future()
+    def _ask(self, key: str) -> Future[None] | None:
+        """None where there is a place at once, else the ticket that will be called."""
         with self._lock:
             if self._free:
                 self._free -= 1
-                ticket.set_result(None)
-            else:
-                self._waiting.append(ticket)
+                return None
+            ticket: Future[None] = Future()
+            self._waiting.push(key, ticket)
         return ticket
 
-    def enter_sync(self) -> None:
+    def enter_sync(self, key: str = "") -> None:
         """Wait for a place."""
-        ticket = self._ask()
+        ticket = self._ask(key)
+        if ticket is None:
+            return
         try:
             ticket.result()
         except BaseException:  # cancelled too: the place must not be lost; raised again
             self._abandon(ticket)
             raise
 
-    async def enter(self) -> None:
+    async def enter(self, key: str = "") -> None:
         """Wait for a place, on any event loop."""
-        ticket = self._ask()
-        if ticket.done():
+        ticket = self._ask(key)
+        if ticket is None:
             return
         try:
             await asyncio.wrap_future(ticket)
@@ -52,10 +55,10 @@ class Gate:
             self.leave()
 
     def leave(self) -> None:
-        """Give the place to who waits longest."""
+        """Give the place to who is next."""
         with self._lock:
             while self._waiting:
-                ticket = self._waiting.popleft()
+                _, ticket = self._waiting.pop()
                 if ticket.set_running_or_notify_cancel():
                     ticket.set_result(None)
                     return

@@ -32,9 +32,9 @@ def supervisor_command(config: dict[str, object]) -> list[str]:
     return _command(["-I", "-S"], "_supervisor", json.dumps(config))
 
 
-def zygote_command(argument: str) -> list[str]:
-    """The command line of the zygote: as isolated as `-I`, which would also ignore the hash seed."""
-    return _command(["-s", "-P", "-S", "-B", "-X", "utf8"], "_zygote", argument)
+def zygote_command() -> list[str]:
+    """The command line of the zygote, but for its last argument: as isolated as `-I`, which would also ignore the hash seed."""
+    return _command(["-s", "-P", "-S", "-B", "-X", "utf8"], "_zygote", "")[:-1]
 
 
 def _command(flags: Sequence[str], module: str, argument: str) -> list[str]:

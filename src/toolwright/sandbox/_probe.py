@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from toolwright.sandbox import _landlock, _linux, _seccomp
 from toolwright.sandbox._child import Job, Lock, lock_down
+from toolwright.sandbox._fork import NamespaceFork
 from toolwright.sandbox._slot import Slot
 
 _REPORT_FD = 2
@@ -97,6 +98,20 @@ def _works(attempt: Callable[[], object]) -> bool:
     except OSError:
         return False
     return True
+
+
+def try_namespace_fork() -> NamespaceFork:
+    """A fork into process id namespaces that was seen to work.
+
+    Raises: OSError where it does not.
+    """
+    fork = NamespaceFork()
+    pid = fork()
+    if pid == 0:
+        os._exit(0 if os.getpid() == 1 and os.getppid() == 0 else 1)
+    if os.waitpid(pid, 0)[1]:
+        raise OSError("a child in a namespace of its own still had another process id")
+    return fork
 
 
 def _whole_holds(lock: Lock, slot: Slot) -> str:

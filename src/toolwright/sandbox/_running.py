@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from toolwright.sandbox._capture import Capture
-from toolwright.sandbox._wire import DONE, ERROR, FRAME, JOB, READY, VALUE
+from toolwright.sandbox._cgroup import CgroupPlace
+from toolwright.sandbox._wire import DONE, ERROR, FORK, FRAME, JOB, READY, VALUE
 
 _CHUNK = 1 << 16
 _OUTPUT_FACTOR, _OUTPUT_FLOOR = 16, 4 << 20
@@ -53,6 +54,11 @@ class Turn:
 
     source: bytes
     seed: int
+    kind: str = ""
+    """Which sort of zygote it is for."""
+    cpu_limit_s: float = math.inf
+    wall_limit_s: float = math.inf
+    """What is left to the whole session, where that is less than a turn may use."""
     attempts: int = 0
     started: float = 0.0
     cpu_before_s: float = 0.0
@@ -73,33 +79,39 @@ class Turn:
 class Child:
     """A forked child, from before its fork until after its end."""
 
-    def __init__(self, number: int, limits: Limits, session: bool) -> None:
+    def __init__(self, number: int, limits: Limits, session: bool, *, held: bool = False) -> None:
         self.number = number
         self.limits = limits
+        self._held = held
+        """Whether nothing may be sent to it before it was `started`."""
         self._scratch = ""
         self._disk_checked = 0.0
         self.session = session
-        self.pidfd = self.pid = -1
+        self.pidfd = -1
+        self.due: float | None = None
+        """When the supervisor will look at its clocks; kept here for it."""
         self.turn: Turn | None = None
         self.ready = False
         self.asked = time.monotonic()
         self.idle_since = self.asked
         self.done_code: str | None = None
         self._idle_cpu_s = 0.0
-        self._clock: int | None = None
+        self._pid = 0
+        self._delays = -1
+        self._place: CgroupPlace | None = None
         self._frames = bytearray()
         self._frame_count = 0
         self._outgoing = bytearray()
-        self._out, out = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._err, err = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        for fd in (out, err):
-            os.set_blocking(fd, True)
+        self._out, out = os.pipe2(os.O_CLOEXEC)
+        self._err, err = os.pipe2(os.O_CLOEXEC)
+        for fd in (self._out, self._err):
+            os.set_blocking(fd, False)
         self._control, control = socket.socketpair()
         self._control.setblocking(False)
         self.theirs = [out, err, control.detach()]
         self.open = {self._out, self._err, self._control.fileno()}
         """Of our descriptors, those not yet at their end."""
-        self.all_fds = frozenset(self.open)
+        self.fds = frozenset(self.open)
 
     # ---- what the event loop calls ----
 
@@ -110,18 +122,37 @@ class Child:
         request = {"id": self.number, "memory_bytes": limits.memory_bytes, "file_bytes": limits.file_bytes, "cpu_s": cpu_s}
         return {**request, "threads": limits.threads, "output_bytes": limits.output_bytes, "session": self.session}
 
+    def fork_record(self) -> bytes:
+        """`fork_request`, as the zygote takes it."""
+        request = self.fork_request()
+        return FORK.pack(
+            request["id"], request["memory_bytes"], request["file_bytes"], request["cpu_s"], request["threads"], request["output_bytes"], request["session"]
+        )
+
     def close_theirs(self) -> None:
         """Close our copies of the child's ends."""
         for fd in self.theirs:
             os.close(fd)
         self.theirs = []
 
-    def started(self, pidfd: int, scratch: str) -> None:
-        """The zygote forked it; `scratch` is given where the size of its folder must be watched because no mount bounds it."""
+    def started(self, pidfd: int, scratch: str, place: CgroupPlace | None = None) -> None:
+        """The zygote forked it; `scratch` is given where the size of its folder must be watched because no mount bounds it.
+
+        Raises: OSError where there is a `place` in a cgroup for it, but it cannot be put there.
+        """
         self.pidfd = pidfd
         self._scratch = scratch
-        self.pid = pid_of(pidfd)
-        self._clock = (~self.pid << 3) | 2 if self.pid > 0 else None
+        if place is not None:
+            self._place = place
+            place.take(self.pid)
+        self._held = False
+
+    @property
+    def pid(self) -> int:
+        """Its process id as this process sees it; -1 where it is gone. Found out when first asked for: most snippets end before."""
+        if self._pid == 0 and self.pidfd >= 0:
+            self._pid = pid_of(self.pidfd)
+        return self._pid or -1
 
     def begin(self, turn: Turn) -> None:
         """Hand a turn to the child; its clocks start when the child has it and is ready."""
@@ -140,21 +171,31 @@ class Child:
     def _start_clocks(self) -> None:
         if self.turn is not None:
             self.turn.started = time.monotonic()
-            self.turn.cpu_before_s = self.cpu_used_s() if self.session else 0.0
-            self.turn.starved_before_s, self.turn.starved_s = _run_delay_s(self.pid), 0.0
+            self.turn.starved_s = 0.0
+            if self.session:  # another child's life is one turn, and what it waited before is little
+                self.turn.cpu_before_s, self.turn.starved_before_s = self.cpu_used_s(), self._delay_before_s()
+
+    def _delay_before_s(self) -> float:
+        """Seconds its first thread has waited for a core so far; 0 where the kernel does not tell."""
+        try:
+            if self._delays < 0:
+                self._delays = os.open(f"/proc/{self.pid}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+            return int(os.pread(self._delays, 64, 0).split()[1]) / 1e9
+        except (OSError, IndexError):
+            return 0.0
 
     def cpu_used_s(self) -> float:
         """CPU seconds of all its threads so far; 0 once it is gone."""
-        if self._clock is None:
+        if self.pid <= 0:
             return 0.0
         try:
-            return time.clock_gettime(self._clock)
+            return time.clock_gettime((~self.pid << 3) | 2)
         except OSError:
             return 0.0
 
     def writable(self) -> None:
         """Send what waits to be sent."""
-        while self._outgoing:
+        while self._outgoing and not self._held:
             try:
                 sent = self._control.send(self._outgoing)
             except BlockingIOError:
@@ -167,7 +208,7 @@ class Child:
     @property
     def wants_write(self) -> bool:
         """Whether something waits to be sent."""
-        return bool(self._outgoing)
+        return bool(self._outgoing) and not self._held
 
     @property
     def control_fd(self) -> int:
@@ -187,6 +228,8 @@ class Child:
                 self.open.discard(fd)
                 return False
             self._take(fd, data)
+            if len(data) < _CHUNK:  # that was all; there will be another event for more
+                return True
         return True
 
     def _take(self, fd: int, data: bytes) -> None:
@@ -250,8 +293,8 @@ class Child:
             return _IDLE_CHECK_S if self.session else None
         if turn.interrupted is not None:
             return max(turn.interrupted + _GRACE_S - now, 0)
-        left_wall = turn.started + self.limits.wall_s + turn.starved_s - now
-        left_cpu = self.limits.cpu_s - self._turn_cpu_s()
+        left_wall = turn.started + min(self.limits.wall_s, turn.wall_limit_s) + turn.starved_s - now
+        left_cpu = self._cpu_limit_s() - (self._turn_cpu_s() if now - turn.started > _SHORTEST_CHECK_S else 0.0)
         soonest = max(min(left_wall, max(left_cpu / CORES, _SHORTEST_CHECK_S)), 0)
         return min(soonest, _DISK_CHECK_S) if self._scratch else soonest
 
@@ -269,16 +312,19 @@ class Child:
                 self.kill()
         elif turn.stopped_for is not None:
             return
-        elif self._turn_cpu_s() >= self.limits.cpu_s:
+        elif self._turn_cpu_s() >= self._cpu_limit_s():
             self.stop("timeout_cpu")
-        elif now - turn.started >= self.limits.wall_s + turn.starved_s:
-            turn.starved_s = min(_run_delay_s(self.pid) - turn.starved_before_s, _STARVED_FACTOR * self.limits.wall_s)
-            if now - turn.started >= self.limits.wall_s + turn.starved_s:
+        elif now - turn.started >= (wall_s := min(self.limits.wall_s, turn.wall_limit_s)) + turn.starved_s:
+            turn.starved_s = min(_run_delay_s(self.pid) - turn.starved_before_s, _STARVED_FACTOR * wall_s)
+            if now - turn.started >= wall_s + turn.starved_s:
                 self.stop("timeout_wall")
         elif self._scratch and now - self._disk_checked > _DISK_CHECK_S:
             self._disk_checked = now
             if _overfull(self._scratch, _DISK_FACTOR * self.limits.file_bytes):
                 self.stop("policy")
+
+    def _cpu_limit_s(self) -> float:
+        return self.limits.cpu_s if self.turn is None else min(self.limits.cpu_s, self.turn.cpu_limit_s)
 
     def _turn_cpu_s(self) -> float:
         return self.cpu_used_s() - self.turn.cpu_before_s if self.turn is not None else 0.0
@@ -298,6 +344,8 @@ class Child:
 
     def kill(self) -> None:
         """Kill it, at once and for certain."""
+        if self._place is not None:
+            self._place.kill()
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
@@ -311,11 +359,13 @@ class Child:
         """Let go of everything."""
         self.close_theirs()
         self._control.close()
-        for fd in (self._out, self._err, self.pidfd):
+        for fd in (self._out, self._err, self.pidfd, self._delays):
             if fd >= 0:
                 os.close(fd)
+        if self._place is not None:
+            self._place.leave()
         self.open = set()
-        self._out = self._err = self.pidfd = -1
+        self._out = self._err = self.pidfd = self._delays = -1
 
     def finish_turn(self) -> dict[str, Any]:
         """The verdict on a session's turn that ended by itself, or by our request."""
@@ -343,6 +393,8 @@ class Child:
     def _by_signal(self, number: int, turn: Turn) -> str:
         if turn.stopped_for is not None and number == signal.SIGKILL:
             return turn.stopped_for
+        if number == signal.SIGKILL and self._place is not None and self._place.ran_out():
+            return "memory"
         if number in (signal.SIGKILL, signal.SIGXCPU) and turn.cpu_s >= self.limits.cpu_s - _LATE_S:
             return "timeout_cpu"
         return "policy" if number == signal.SIGSYS else "killed"

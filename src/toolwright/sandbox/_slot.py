@@ -1,6 +1,6 @@
-"""Scratch directories with their Landlock rules, made once and used again while they stay empty.
+"""Scratch directories with their Landlock rules, made once and used again while they can be made as new.
 
-Making one costs a mount; most snippets write nothing. A slot that was written to, or whose mode was changed, is thrown away with all it holds.
+Making one costs a mount; most snippets write nothing, some a file or two. A slot with more in it, or with a changed mode, is thrown away with all it holds.
 """
 
 from __future__ import annotations
@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from itertools import islice
 
 from toolwright.sandbox import _landlock, _linux, _namespaces
 from toolwright.sandbox._remove import remove_tree
 
 _MOST_KEPT = 16
+_MOST_WIPED = 8
+_MODE = stat.S_IFDIR | 0o700
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class Slot:
     """The directory itself, open as a path."""
     ruleset: int
     """Landlock rules that let this directory be written; -1 without Landlock."""
+    empty_bytes: int = -1
+    """What the directory's size is while it is empty, where the size tells; else -1."""
 
 
 class Slots:
@@ -50,18 +55,24 @@ class Slots:
             _namespaces.scratch_mount(folder, max(total_bytes, 1 << 16), os.geteuid())
         fd = os.open(folder, os.O_PATH | os.O_CLOEXEC)
         ruleset = -1 if version is None else _landlock.make_ruleset(version, [*rules, (fd, _landlock.SCRATCH)])
-        return Slot(folder, total_bytes, fd, ruleset)
+        return Slot(folder, total_bytes, fd, ruleset, _empty_bytes(folder, fd) if self._mounts else -1)
 
     def give_back(self, slot: Slot) -> None:
-        """Keep the slot if it is as new, else destroy it."""
+        """Keep the slot if it is as new, or easily made so; else destroy it."""
         try:
-            clean = stat.S_IMODE(os.fstat(slot.fd).st_mode) == 0o700 and not os.listdir(slot.folder)
+            kept = len(self._kept) < _MOST_KEPT and self._is_new(slot)
         except OSError:
-            clean = False  # without Landlock a snippet can remove the directory itself
-        if clean and len(self._kept) < _MOST_KEPT:
+            kept = False  # without Landlock a snippet can remove the directory itself
+        if kept:
             self._kept.append(slot)
         else:
             self.destroy(slot)
+
+    def _is_new(self, slot: Slot) -> bool:
+        found = os.fstat(slot.fd)
+        if found.st_mode != _MODE:
+            return False
+        return found.st_size == slot.empty_bytes or _wipe(slot.folder)
 
     def destroy(self, slot: Slot) -> None:
         """Remove the slot and all in it."""
@@ -73,3 +84,23 @@ class Slots:
             os.rmdir(slot.folder if self._root_fd is None else os.path.basename(slot.folder), dir_fd=self._root_fd)
         else:
             remove_tree(slot.folder)  # what resists is removed with the whole root at the end
+
+
+def _empty_bytes(folder: str, fd: int) -> int:
+    """The directory's size, if every entry makes it larger, as on tmpfs; else -1."""
+    empty = os.fstat(fd).st_size
+    os.close(os.open(f"{folder}/trial", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    grown = os.fstat(fd).st_size > empty
+    os.unlink(f"{folder}/trial")
+    return empty if grown and os.fstat(fd).st_size == empty else -1
+
+
+def _wipe(folder: str) -> bool:
+    """Whether the folder is empty now; only a few plain files are removed."""
+    with os.scandir(folder) as entries:
+        names = [(entry.path, entry.is_file(follow_symlinks=False)) for entry in islice(entries, _MOST_WIPED + 1)]
+    if len(names) > _MOST_WIPED or not all(plain for _, plain in names):
+        return False
+    for path, _ in names:
+        os.unlink(path)
+    return True

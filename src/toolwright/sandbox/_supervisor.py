@@ -1,7 +1,7 @@
-"""The supervisor: a small process between the caller and the zygote. It queues, starts, watches, kills, and reports.
+"""The supervisor: a small process between the caller and the zygotes. It queues, starts, watches, kills, and reports.
 
 It holds every deadline, so neither a busy caller nor the snippet can move one. It ends, and takes everything down with it, when the caller is gone. Leaves
-out isolation itself (`_zygote`, `_child`) and the clocks and verdicts of one child (`_running`).
+out isolation itself (`_zygote`, `_child`), the zygotes' lives (`_herd`), and the clocks and verdicts of one child (`_running`).
 """
 
 from __future__ import annotations
@@ -9,25 +9,30 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import selectors
 import signal
 import socket
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import OrderedDict
+from functools import partial
 from typing import Any
 
 from toolwright.sandbox import _linux
-from toolwright.sandbox._remove import remove_tree
-from toolwright.sandbox._running import CORES, FORK_S, Child, Limits, Turn, pid_of
-from toolwright.sandbox._wire import MAX_SOURCE_BYTES, pack_message, split_message
+from toolwright.sandbox._cgroup import Cgroup
+from toolwright.sandbox._connection import Connection
+from toolwright.sandbox._herd import Herd, Zygote
+from toolwright.sandbox._loop import EDGE, READ, WRITE, Loop
+from toolwright.sandbox._needs import Needs
+from toolwright.sandbox._queue import FairQueue
+from toolwright.sandbox._running import CORES, FORK_S, Child, Limits, Turn
+from toolwright.sandbox._strays import kill_strays, reap
+from toolwright.sandbox._wire import EXITED, FAILED, HELLO, REPORT, STARTED
 
-_ZYGOTE_LINK_FD = 3
 _MOST_ATTEMPTS = 3
 _START_S = 60.0
 _QUICK_DEATHS = 3
 _SHARE_OF_MEMORY = 0.75
-Handler = Callable[[int], None]
+_KEY_CHARACTERS = 200
+_ALL_LAYERS = 4
 
 
 def main(argument: str) -> None:
@@ -44,130 +49,94 @@ def main(argument: str) -> None:
         supervisor.close()
 
 
-class Connection:
-    """One run or one session of the caller."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.incoming = bytearray()
-        self.outgoing = bytearray()
-        self.limits: Limits | None = None
-        self.session = False
-        self.turn: Turn | None = None
-        """Waiting or running."""
-        self.child: Child | None = None
-        self.was_reset = False
-        self.wants_hello = False
-
-
 class Supervisor:
-    """The event loop and what it keeps track of."""
+    """What is queued, what runs, and who waits for it."""
 
     def __init__(self, link: socket.socket, config: dict[str, Any]) -> None:
         self._link = link
         self._config = config
-        self._select = selectors.DefaultSelector()
-        self._queue: deque[Connection] = deque()
+        self._loop = Loop()
+        self._needs = Needs(config["preload"])
+        self._queue: FairQueue[Connection] = FairQueue()
+        self._parked: dict[str, list[Connection]] = {kind: [] for kind in self._needs.kinds}
+        """Turns that are due, but whose sort of zygote is not ready yet."""
         self._connections: set[Connection] = set()
-        self._children: dict[int, Child] = {}
+        self._homes: dict[int, Zygote] = {}
+        """By the child's number: the zygote that forks it."""
         self._owners: dict[int, Connection] = {}
         """By the child's number; a spare child has none."""
+        self._spares: dict[str, list[Child]] = {kind: [] for kind in self._needs.kinds}
         self._spare_limits = Limits(**config["spare_limits"])
         self._spare_deaths = 0
-        self._zygote: socket.socket | None = None
-        self._launcher = self._zygote_pidfd = -1
+        self._sessions: OrderedDict[int, Child] = OrderedDict()
+        """Children of sessions, the least recently used first."""
+        self._busy: set[Child] = set()
         self._hello: dict[str, Any] | None = None
-        self._level = 0
-        """The last zygote's."""
-        self._asked_at = 0.0
-        self._deaths = 0
+        """What the first zygote reached."""
+        self._failed_starts = dict.fromkeys(self._needs.kinds, 0)
         self._last_words = ""
-        self._stderr = -1
         self._number = 0
         self._open = True
         self._memory_bytes = _memory_for_children()
-        self._watch(link.fileno(), self._accept)
-        self._caller = os.pidfd_open(os.getppid())
-        self._watch(self._caller, self._leave)
-        self._start_zygote()
-
-    # ---- the loop ----
+        self._cgroup, self._cgroup_layer = _try_cgroup(config["cgroup"])
+        link.setblocking(False)
+        self._loop.watch(link.fileno(), self._accept)
+        self._loop.watch(os.pidfd_open(os.getppid()), self._leave)
+        self._herd = Herd(config, self._needs.kinds, self._zygote_began)
+        for kind in reversed(self._needs.kinds):  # what takes longest first
+            self._herd.fill(kind)
 
     def serve(self) -> None:
         """Handle events until the caller is gone."""
         while self._open:
-            now = time.monotonic()
-            waits = [wait for child in self._children.values() if (wait := child.next_check(now)) is not None]
-            if self._hello is None and self._zygote is not None:
-                waits.append(max(self._asked_at + _START_S - now, 0))
-            events = self._select.select(min(waits) if waits else None)
-            current = self._select.get_map()
-            for key, mask in events:
-                if current.get(key.fd) is key:  # else an earlier event of this batch closed it
-                    key.data(mask)
-            self._check_clocks()
-
-    def _watch(self, fd: int, handler: Handler, mask: int = selectors.EVENT_READ) -> None:
-        self._select.register(fd, mask, handler)
-
-    def _unwatch(self, fd: int) -> None:
-        if fd in self._select.get_map():
-            self._select.unregister(fd)
+            self._loop.turn()
 
     def _leave(self, mask: int) -> None:
         self._open = False
 
-    def _check_clocks(self) -> None:
-        now = time.monotonic()
-        for child in list(self._children.values()):
-            child.check(now)
-            waiting = child.session and child.ready and child.turn is None and self._owners[child.number].turn is None
-            if waiting and now - child.idle_since > self._config["session_idle_s"]:
-                child.kill()
-        slow_start = self._hello is None and self._zygote is not None and now - self._asked_at > _START_S
-        if slow_start or any(child.pidfd < 0 and now - child.asked > FORK_S for child in self._children.values()):
-            self._kill_zygote()
-            self._bury_zygote()
+    def close(self) -> None:
+        """Take everything down."""
+        self._open = False
+        for zygote in self._herd.all:
+            zygote.kill()
+        for zygote in self._herd.all:
+            zygote.bury()
+        if self._cgroup is not None:
+            self._cgroup.close()
 
     # ---- the caller's side ----
 
     def _accept(self, mask: int) -> None:
-        try:
-            data, fds, _, _ = socket.recv_fds(self._link, 16, 1)
-        except OSError:
-            data, fds = b"", []
-        if not data:
-            self._open = False
-            return
-        for fd in fds:
-            connection = Connection(socket.socket(fileno=fd))
-            connection.sock.setblocking(False)
-            self._connections.add(connection)
-            self._watch(fd, lambda mask, connection=connection: self._serve_connection(connection, mask))  # type: ignore[misc]
+        while True:
+            try:
+                data, fds, _, _ = socket.recv_fds(self._link, 16, 1, socket.MSG_CMSG_CLOEXEC)
+            except BlockingIOError:
+                return
+            except OSError:
+                data, fds = b"", []
+            if not data:
+                self._open = False
+                return
+            for fd in fds:
+                connection = Connection(socket.socket(fileno=fd))
+                self._connections.add(connection)
+                self._loop.watch(fd, partial(self._serve, connection))
 
-    def _serve_connection(self, connection: Connection, mask: int) -> None:
-        if mask & selectors.EVENT_WRITE:
-            self._send_out(connection)
-        if not mask & selectors.EVENT_READ or connection not in self._connections:
+    def _serve(self, connection: Connection, mask: int) -> None:
+        if not connection.open:
             return
-        try:
-            data = connection.sock.recv(1 << 18)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._drop(connection)
-            return
-        connection.incoming += data
-        try:
-            message = split_message(connection.incoming, MAX_SOURCE_BYTES)
-            if message is not None:
-                header, blobs, used = message
-                del connection.incoming[:used]
-                self._request(connection, header, blobs)
-        except (ValueError, KeyError, TypeError, IndexError, RecursionError):  # garbage: that connection only
-            self._drop(connection)
+        if mask & WRITE:
+            self._send(connection)
+        if mask & READ:
+            alive = connection.receive()
+            try:
+                message = connection.request() if alive else None
+                if message is not None:
+                    self._request(connection, *message)
+            except (ValueError, KeyError, TypeError, IndexError, RecursionError):  # garbage: that connection only
+                alive = False
+            if not alive:
+                self._drop(connection)
 
     def _request(self, connection: Connection, header: dict[str, Any], blobs: list[bytes]) -> None:
         kind = header["op"]
@@ -175,366 +144,404 @@ class Supervisor:
             connection.wants_hello = True
             self._answer_hello(connection)
             return
-        if kind in ("run", "open"):
-            connection.limits = Limits(**header["limits"])
-            connection.session = kind == "open"
-            if connection.session and sum(each.session for each in self._connections) > self._config["max_sessions"]:
-                self._reply(connection, {"refused_session": self._config["max_sessions"]})
-                return
-        if kind == "open":
-            self._reply(connection, {"opened": True})
-            return
-        if connection.turn is not None or connection.limits is None:
+        if connection.turn is not None:
             raise ValueError("one turn at a time")
-        connection.turn = Turn(blobs[0], int(header["seed"]) % (1 << 64))
-        self._queue.append(connection)
+        if kind == "open":
+            self._open_session(connection, header)
+            return
+        if kind == "run" and not connection.session:
+            connection.limits = Limits(**header["limits"])
+            connection.key = str(header.get("key", ""))[:_KEY_CHARACTERS]
+        elif kind != "turn" or not connection.session:
+            raise ValueError("no such request")
+        turn = connection.turn = Turn(blobs[0], int(header["seed"]) % (1 << 64))
+        turn.kind = self._needs.kinds[-1] if connection.session else self._needs.kind(turn.source)
+        if (used_up := connection.allot(turn)) is not None:
+            why = f"the session's {used_up} time is used up"
+            self._finish(connection, {"outcome": f"timeout_{used_up}", "texts": ["", "", None, why]})
+            return
+        self._queue.push(connection.key, connection)
         self._pump()
 
+    def _open_session(self, connection: Connection, header: dict[str, Any]) -> None:
+        connection.limits = Limits(**header["limits"])
+        connection.session = True
+        connection.key = str(header.get("key", ""))[:_KEY_CHARACTERS]
+        connection.budget(header.get("total_cpu_s"), header.get("total_wall_s"))
+        if sum(each.session for each in self._connections) > self._config["max_sessions"]:
+            self._answer(connection, {"refused_session": self._config["max_sessions"]})
+        else:
+            self._answer(connection, {"opened": True})
+
     def _answer_hello(self, connection: Connection) -> None:
+        if any(self._herd.starting(kind) for kind in self._needs.kinds):
+            return
         if self._hello is not None:
-            connection.wants_hello = False
-            self._reply(connection, {**self._hello, "minimum": self._config["minimum_level"]})
-        elif self._zygote is None:
-            connection.wants_hello = False
-            self._reply(connection, {"broken": self._last_words})
+            self._answer(connection, {**self._hello, "minimum": self._config["minimum_level"]})
+        else:
+            self._answer(connection, {"broken": self._last_words})
+        connection.wants_hello = False
 
-    def _reply(self, connection: Connection, header: dict[str, Any]) -> None:
-        texts = header.pop("texts", [])
-        kept = [text is not None for text in texts]
-        blobs = [text.encode("utf-8", "backslashreplace") for text in texts if text is not None]
-        connection.outgoing += pack_message({**header, "kept": kept}, blobs)
-        self._send_out(connection)
+    def _answer(self, connection: Connection, header: dict[str, Any]) -> None:
+        if connection.answer(header):
+            self._wait_to_send(connection)
+        else:
+            self._drop(connection)
 
-    def _send_out(self, connection: Connection) -> None:
-        while connection.outgoing:
-            try:
-                sent = connection.sock.send(connection.outgoing)
-            except BlockingIOError:
-                break
-            except OSError:
-                self._drop(connection)
-                return
-            del connection.outgoing[:sent]
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.outgoing else 0)
-        key = self._select.get_map().get(connection.sock.fileno())
-        if key is not None and key.events != wanted:
-            self._select.modify(key.fd, wanted, key.data)
+    def _send(self, connection: Connection) -> None:
+        if connection.send():
+            self._wait_to_send(connection)
+        else:
+            self._drop(connection)
+
+    def _wait_to_send(self, connection: Connection) -> None:
+        self._loop.wait_for(connection.fd, READ | WRITE if connection.wants_write else READ)
 
     def _drop(self, connection: Connection) -> None:
         """The caller no longer waits for this connection's answer."""
-        if connection not in self._connections:
+        if not connection.open:
             return
+        connection.open = False
         self._connections.discard(connection)
-        self._unwatch(connection.sock.fileno())
+        self._loop.unwatch(connection.fd)
         connection.sock.close()
-        if connection in self._queue:
-            self._queue.remove(connection)
+        self._queue.remove(connection.key, connection)
+        for parked in self._parked.values():
+            if connection in parked:
+                parked.remove(connection)
         if connection.child is not None:
             connection.child.kill()
 
     # ---- admission ----
 
     def _pump(self) -> None:
-        """Start what may start, in the order it came."""
-        if self._hello is None:
-            if self._zygote is None:
-                self._start_zygote()
-            return
-        while self._queue:
-            connection = self._queue[0]
-            if self._hello["level"] < self._config["minimum_level"]:
-                self._queue.popleft()
-                connection.turn = None
-                self._reply(connection, {"refused_level": self._hello["level"], "layers": self._hello["hello"]})
+        """Start what may start: callers in turn, as many at once as allowed."""
+        while self._queue and len(self._busy) < self._config["max_running"]:
+            key, connection = self._queue.pop()
+            turn, limits = connection.turn, connection.limits
+            if turn is None or limits is None:
                 continue
-            busy = [child for child in self._children.values() if child.turn is not None]
-            if len(busy) >= self._config["max_running"]:
-                return
-            limits = connection.limits
-            if limits is None or (busy and sum(child.limits.memory_bytes for child in busy) + limits.memory_bytes > self._memory_bytes):
-                return
-            self._queue.popleft()
-            self._start(connection, limits)
+            promised = sum(child.limits.memory_bytes for child in self._busy)
+            if promised and promised + limits.memory_bytes > self._memory_bytes:
+                self._queue.push_front(key, connection)
+                break
+            self._start(connection, turn, limits)
         self._refill()
 
-    def _start(self, connection: Connection, limits: Limits) -> None:
-        turn = connection.turn
-        if turn is None:
-            return
+    def _start(self, connection: Connection, turn: Turn, limits: Limits) -> None:
         if connection.child is None:
+            zygote = self._herd.choose(turn.kind)
+            if zygote is None:
+                self._parked[turn.kind].append(connection)
+                self._herd.fill(turn.kind)
+                return
+            if zygote.level < self._config["minimum_level"]:
+                self._refuse(connection, zygote)
+                return
             try:
-                connection.child = self._spare(connection, limits) or self._fork(limits, connection.session)
+                connection.child = self._spare(connection, turn.kind, limits) or self._fork(zygote, limits, connection.session)
             except OSError as error:
-                self._fail(connection, f"no child can be made: {error}")
+                self._finish(connection, {"outcome": "infra", "texts": ["", "", None, f"no child can be made: {error}"]})
                 return
             self._owners[connection.child.number] = connection
-        connection.child.begin(turn)
-        self._push(connection.child)
+        child = connection.child
+        if connection.session:
+            self._sessions[child.number] = child
+            self._sessions.move_to_end(child.number)
+        self._busy.add(child)
+        child.begin(turn)
+        self._push(child)
+        self._set_clock(child)
 
-    def _spare(self, connection: Connection, limits: Limits) -> Child | None:
+    def _refuse(self, connection: Connection, zygote: Zygote) -> None:
+        connection.turn = None
+        layers = zygote.hello["hello"] if zygote.hello is not None else {}
+        self._answer(connection, {"refused_level": zygote.level, "minimum": self._config["minimum_level"], "layers": layers})
+
+    def _spare(self, connection: Connection, kind: str, limits: Limits) -> Child | None:
         """A child that waits for work, if there is one with these limits; rather one that is already locked down."""
-        if connection.session or limits != self._spare_limits:
+        spares = self._spares[kind]
+        if connection.session or not spares or limits != self._spare_limits:
             return None
-        spares = [child for child in self._children.values() if child.number not in self._owners]
-        return min(spares, key=lambda child: not child.ready, default=None)
+        child = min(spares, key=lambda each: not each.ready)
+        spares.remove(child)
+        return child
 
     def _refill(self) -> None:
         """Fork spare children while nobody waits, so that the next snippet need not wait for a fork."""
-        spares = len(self._children) - len(self._owners)
-        if self._hello is None or self._hello["level"] < self._config["minimum_level"] or self._spare_deaths >= _QUICK_DEATHS:
+        if self._spare_deaths >= _QUICK_DEATHS:
             return
-        for _ in range(self._config["spares"] - spares):
-            with contextlib.suppress(OSError):  # only a convenience; a real request will say what is wrong
-                self._fork(self._spare_limits, session=False)
+        for kind, spares in self._spares.items():
+            for _ in range(self._config["spares"] - len(spares)):
+                zygotes = [each for each in self._herd.serving(kind) if each.level >= self._config["minimum_level"]]
+                if zygotes:
+                    with contextlib.suppress(OSError):  # only a convenience; a real request will say what is wrong
+                        spares.append(self._fork(min(zygotes, key=lambda each: len(each.children)), self._spare_limits, session=False))
 
-    def _fork(self, limits: Limits, session: bool) -> Child:
-        if self._zygote is None:
-            raise OSError("the zygote is not running")
+    def _fork(self, zygote: Zygote, limits: Limits, session: bool) -> Child:
+        if session:
+            self._make_room()
         self._number += 1
-        child = Child(self._number, limits, session)
-        self._children[child.number] = child
+        child = Child(self._number, limits, session, held=self._cgroup is not None)
+        self._homes[child.number] = zygote
         for fd in child.open:
-            self._watch(fd, lambda mask, fd=fd: self._hear(child, fd, mask))  # type: ignore[misc]
-        with contextlib.suppress(OSError):  # the zygote is dying; its end requeues the turn
-            socket.send_fds(self._zygote, [json.dumps(child.fork_request()).encode()], child.theirs)
-        child.close_theirs()
+            self._loop.watch(fd, partial(self._hear, child, fd), READ | EDGE)
+        zygote.fork(child)
+        self._set_clock(child)
         return child
+
+    def _make_room(self) -> None:
+        """End the process of the session that was not used for longest, where there are as many as memory allows."""
+        if len(self._sessions) >= self._config["max_live_sessions"]:
+            idle = next((child for child in self._sessions.values() if child.turn is None), None)
+            if idle is not None:
+                del self._sessions[idle.number]
+                idle.kill()
+
+    # ---- children ----
 
     def _push(self, child: Child) -> None:
         child.writable()
-        key = self._select.get_map().get(child.control_fd)
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if child.wants_write else 0)
-        if key is not None and key.events != wanted:
-            self._select.modify(key.fd, wanted, key.data)
+        self._loop.wait_for(child.control_fd, READ | WRITE | EDGE if child.wants_write else READ | EDGE)
 
     def _hear(self, child: Child, fd: int, mask: int) -> None:
-        if mask & selectors.EVENT_WRITE:
+        if fd not in child.open:
+            return
+        if mask & WRITE:
             self._push(child)
-        if mask & selectors.EVENT_READ and not child.readable(fd):
-            self._unwatch(fd)
+        if mask & READ:
+            ready = child.ready
+            if not child.readable(fd):
+                self._loop.unwatch(fd)
+            if child.ready and not ready:
+                self._set_clock(child)
         if child.done_code is not None and child.turn is not None:
             child.drain()
             self._finish(self._owners[child.number], child.finish_turn())
+            self._set_clock(child)
             self._pump()
 
-    def _finish(self, connection: Connection, verdict: dict[str, Any]) -> None:
-        connection.turn = None
-        if connection in self._connections:
-            reset, connection.was_reset = connection.was_reset, False
-            self._reply(connection, {**verdict, "level": self._level, "session_reset": reset})
+    def _set_clock(self, child: Child) -> None:
+        wait = child.next_check(time.monotonic())
+        due = None if wait is None else time.monotonic() + wait
+        if due is not None and (child.due is None or due < child.due):
+            self._loop.call_at(due, partial(self._check, child, due))
+            child.due = due
 
-    def _fail(self, connection: Connection, why: str) -> None:
-        self._finish(connection, {"outcome": "infra", "texts": ["", "", None, why]})
-
-    # ---- the zygote's side ----
-
-    def _start_zygote(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        command: list[str] = self._config["zygote"]
-        actions = [
-            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
-            (os.POSIX_SPAWN_DUP2, writer, 2),
-            (os.POSIX_SPAWN_DUP2, theirs.fileno(), _ZYGOTE_LINK_FD),
-        ]
-        self._asked_at = time.monotonic()
-        self._launcher = os.pidfd_open(os.posix_spawn(command[0], command, self._config["environment"], file_actions=actions, setsid=True))
-        theirs.close()
-        os.close(writer)
-        self._zygote, self._stderr = ours, reader
-        self._watch(ours.fileno(), self._listen)
-        self._watch(reader, self._overhear)
-
-    def _overhear(self, mask: int) -> None:
-        try:
-            data = os.read(self._stderr, 4096)
-        except BlockingIOError:
+    def _check(self, child: Child, due: float) -> None:
+        if child.due != due or child.number not in self._homes:
+            return  # it was set anew, or has ended
+        child.due = None
+        now = time.monotonic()
+        if child.pidfd < 0 and now - child.asked > FORK_S:
+            self._zygote_ended(self._homes[child.number])
             return
-        self._last_words = (self._last_words + data.decode("utf-8", "replace"))[-2000:]
-        if not data:
-            self._unwatch(self._stderr)
-
-    def _listen(self, mask: int) -> None:
-        if self._zygote is None:
-            return
-        try:
-            data, fds, _, _ = socket.recv_fds(self._zygote, 1 << 16, 1)
-        except OSError:
-            data, fds = b"", []
-        if not data:
-            self._bury_zygote()
-            return
-        report = json.loads(data)
-        if "hello" in report:
-            self._zygote_pidfd = fds[0]
-            self._hello, self._level = report, report["level"]
-            for connection in [each for each in self._connections if each.wants_hello]:
-                self._answer_hello(connection)
-        elif "started" in report:
-            child = self._children[report["started"]]
-            child.started(fds[0], report["scratch"] if self._hello is not None and self._hello["scratch"] else "")
-            if child.number in self._owners and self._owners[child.number] not in self._connections:
-                child.kill()
-        elif "exited" in report:
-            self._deaths = 0
-            self._child_ended(report)
+        child.check(now)
+        owner = self._owners.get(child.number)
+        idle = child.session and child.ready and child.turn is None and owner is not None and owner.turn is None
+        if idle and now - child.idle_since > self._config["session_idle_s"]:
+            child.kill()
         else:
-            self._not_forked(report)
+            self._set_clock(child)
+
+    def _finish(self, connection: Connection, verdict: dict[str, Any], level: int | None = None) -> None:
+        turn, connection.turn = connection.turn, None
+        child = connection.child
+        if child is not None:
+            self._busy.discard(child)
+        if connection.session and turn is not None:
+            connection.charge(verdict)
+            if verdict["outcome"] in ("timeout_cpu", "timeout_wall") and connection.allot(turn) is not None:
+                verdict["texts"][3] = verdict["texts"][3] or "the session's total time is used up"
+        if connection.open:
+            reset, connection.was_reset = connection.was_reset, False
+            home = self._homes.get(child.number) if child is not None else None
+            if level is None:
+                level = home.level if home is not None else self._hello["level"] if self._hello is not None else 0
+            self._answer(connection, {**verdict, "level": level, "session_reset": reset})
+
+    def _forget(self, child: Child) -> None:
+        child.close()
+        for fd in child.fds:
+            self._loop.closed(fd)
+        zygote = self._homes.pop(child.number)
+        del zygote.children[child.number]
+        self._busy.discard(child)
+        self._sessions.pop(child.number, None)
+        connection = self._owners.pop(child.number, None)
+        if connection is not None:
+            connection.child = None
+            connection.was_reset = connection.session
+        else:
+            self._spares[zygote.kind] = [each for each in self._spares[zygote.kind] if each is not child]
+        self._herd.dismiss(zygote)
+
+    def _retry(self, connection: Connection, why: str) -> None:
+        """Queue the turn again, in front; a session's turn is not run a second time, as its first part may have happened."""
+        turn = connection.turn
+        if turn is None or not connection.open:
+            return
+        if turn.attempts >= _MOST_ATTEMPTS or (connection.session and turn.started):
+            self._finish(connection, {"outcome": "infra", "texts": ["", "", None, why]})
+        else:
+            self._queue.push_front(connection.key, connection)
+
+    # ---- the zygotes' side ----
+
+    def _zygote_began(self, zygote: Zygote) -> None:
+        self._loop.watch(zygote.sock.fileno(), partial(self._listen, zygote))
+        self._loop.watch(zygote.stderr, partial(self._overhear, zygote))
+        self._loop.call_at(zygote.asked + _START_S, partial(self._give_up_waiting, zygote))
+
+    def _give_up_waiting(self, zygote: Zygote) -> None:
+        if zygote in self._herd.all and zygote.hello is None:
+            self._zygote_ended(zygote)
+
+    def _overhear(self, zygote: Zygote, mask: int) -> None:
+        if not zygote.overhear():
+            self._loop.unwatch(zygote.stderr)
+
+    def _listen(self, zygote: Zygote, mask: int) -> None:
+        if zygote not in self._herd.all:
+            return
+        for data, fds in zygote.receive():
+            if not data:
+                self._zygote_ended(zygote)
+                break
+            kind = data[:1]
+            if kind == HELLO:
+                self._welcome(zygote, json.loads(data[1:]), fds[0])
+                continue
+            _, number, status, cpu_s = REPORT.unpack_from(data)
+            child = zygote.children[number]
+            if kind == STARTED:
+                self._started(zygote, child, fds[0], data[REPORT.size :].decode())
+            elif kind == EXITED:
+                self._child_ended(zygote, child, status, cpu_s)
+            elif kind == FAILED:
+                self._not_forked(zygote, child, data[REPORT.size :].decode("utf-8", "replace"))
         self._pump()
 
-    def _child_ended(self, report: dict[str, Any]) -> None:
-        child = self._children[report["exited"]]
+    def _welcome(self, zygote: Zygote, hello: dict[str, Any], pidfd: int) -> None:
+        zygote.hello, zygote.pidfd = hello, pidfd
+        hello["hello"]["cgroup"] = self._cgroup_layer
+        self._failed_starts[zygote.kind] = 0
+        self._hello = self._hello or hello
+        if hello["level"] == _ALL_LAYERS - 1 and self._cgroup is not None:
+            hello["level"] = _ALL_LAYERS
+        for worn in self._herd.worn(zygote.kind):
+            self._retire(worn)
+        for connection in self._parked[zygote.kind]:
+            self._queue.push_front(connection.key, connection)
+        self._parked[zygote.kind] = []
+        self._herd.fill(zygote.kind)
+        for connection in [each for each in self._connections if each.wants_hello]:
+            self._answer_hello(connection)
+
+    def _started(self, zygote: Zygote, child: Child, pidfd: int, scratch: str) -> None:
+        watched = scratch if zygote.hello is not None and zygote.hello["scratch"] else ""
+        try:
+            limits = child.limits
+            place = None if self._cgroup is None else self._cgroup.place(child.number, limits.memory_bytes, limits.threads)
+            child.started(pidfd, watched, place)
+        except OSError:  # it must not run without its bounds; its end is an end before the start, which is tried again
+            child.kill()
+            return
+        self._push(child)
+        owner = self._owners.get(child.number)
+        if owner is not None and not owner.open:
+            child.kill()
+
+    def _child_ended(self, zygote: Zygote, child: Child, status: int, cpu_s: float) -> None:
         child.drain()
-        connection = self._owners.get(child.number)
-        verdict = None
+        connection, verdict = self._owners.get(child.number), None
         if connection is None:
-            self._spare_deaths += 1
+            self._spare_deaths += not zygote.retiring
         else:
             if child.session and child.turn is not None and child.done_code is not None:
                 self._finish(connection, child.finish_turn())
-            verdict = child.end(report["status"], report["cpu_s"])
+            verdict = child.end(status, cpu_s)
+        failed = not child.ready and os.WIFEXITED(status)
         self._forget(child)
-        self._reap()
-        if self._hello is not None and self._hello["level"] == 0:
-            self._kill_strays()
-        if connection is None or verdict is None:
-            return
-        if verdict["outcome"] == "infra":
+        if verdict is None or connection is None:
+            pass
+        elif verdict["outcome"] == "infra":
             self._retry(connection, verdict["texts"][3])
         else:
             self._spare_deaths = 0
-            self._finish(connection, verdict)
+            self._finish(connection, {**verdict, "ended": True}, zygote.level)
+        if failed:
+            self._retire(zygote)
+        if zygote.level == 0:
+            self._kill_strays()
 
-    def _not_forked(self, report: dict[str, Any]) -> None:
-        child = self._children[report["failed"]]
+    def _not_forked(self, zygote: Zygote, child: Child, why: str) -> None:
         child.turn = None
         connection = self._owners.get(child.number)
         self._forget(child)
         if connection is None:
             self._spare_deaths += 1
         else:
-            self._retry(connection, f"the zygote could not fork: {report['why']}")
+            self._retry(connection, f"the zygote could not fork: {why}")
+        self._retire(zygote)
 
-    def _forget(self, child: Child) -> None:
-        for fd in child.all_fds:
-            self._unwatch(fd)
-        child.close()
-        del self._children[child.number]
-        connection = self._owners.pop(child.number, None)
-        if connection is not None:
-            connection.child = None
-            connection.was_reset = connection.session
+    def _retire(self, zygote: Zygote) -> None:
+        """Let a zygote end when its last session has; its spare children are of no use any more."""
+        self._herd.retire(zygote)
+        for child in self._spares[zygote.kind]:
+            if self._homes[child.number] is zygote:
+                child.kill()
+        self._spares[zygote.kind] = [child for child in self._spares[zygote.kind] if self._homes[child.number] is not zygote]
 
-    def _retry(self, connection: Connection, why: str) -> None:
-        """Queue the turn again, in front; a session's turn is not run a second time, as its first part may have happened."""
-        turn = connection.turn
-        if turn is None or connection not in self._connections:
-            return
-        if turn.attempts >= _MOST_ATTEMPTS or (connection.session and turn.started):
-            self._fail(connection, why)
-        else:
-            self._queue.appendleft(connection)
-
-    def _kill_zygote(self) -> None:
-        for pidfd in [self._launcher, self._zygote_pidfd, *(child.pidfd for child in self._children.values())]:
-            if pidfd >= 0:
-                _kill(pidfd)
-
-    def _bury_zygote(self) -> None:
-        """The zygote is gone: its children with it; what they ran is run again by the next one."""
-        self._kill_zygote()
-        if self._stderr in self._select.get_map():
-            self._overhear(0)
-        self._await_launcher()
-        for fd in (self._stderr, self._zygote_pidfd, self._launcher):
-            if fd >= 0:
-                self._unwatch(fd)
-                os.close(fd)
-        if self._zygote is not None:
-            self._unwatch(self._zygote.fileno())
-            self._zygote.close()
-        self._remove_scratch()
-        self._stderr = self._zygote_pidfd = self._launcher = -1
-        self._zygote, was_up, self._hello = None, self._hello is not None, None
-        for child in list(self._children.values()):
+    def _zygote_ended(self, zygote: Zygote) -> None:
+        """The zygote is gone, or must go, and its children with it; what they ran is run again by another."""
+        zygote.kill()
+        zygote.overhear()
+        self._loop.unwatch(zygote.stderr)
+        self._loop.unwatch(zygote.sock.fileno())
+        self._herd.all.remove(zygote)
+        zygote.bury()
+        self._last_words = zygote.last_words or self._last_words
+        for child in list(zygote.children.values()):
             child.turn = None
             owner = self._owners.get(child.number)
             self._forget(child)
             if owner is not None:
-                self._retry(owner, f"the zygote ended: {self._last_words[-300:]}")
-        self._reap()
-        self._deaths += 1
-        if self._deaths >= _QUICK_DEATHS and not was_up:
-            self._give_up()
+                self._retry(owner, f"the zygote ended: {zygote.last_words[-300:]}")
+        reap()
+        if zygote.hello is None:
+            self._failed_starts[zygote.kind] += 1
+        if self._failed_starts[zygote.kind] >= _QUICK_DEATHS:
+            self._give_up(zygote.kind)
         elif self._open:
-            self._start_zygote()
+            self._herd.fill(zygote.kind)
+        if self._open:
+            self._pump()
 
-    def _give_up(self) -> None:
-        self._deaths = 0
-        queue, self._queue = self._queue, deque()
-        for connection in queue:
-            self._fail(connection, f"the zygote cannot start: {self._last_words[-500:]}")
+    def _give_up(self, kind: str) -> None:
+        """Zygotes of this kind end as soon as they start: say so to everyone who waits for one, and try again with the next."""
+        self._failed_starts[kind] = 0
+        parked, self._parked[kind] = self._parked[kind], []
+        for connection in [*parked, *self._queue.take_all()]:
+            self._finish(connection, {"outcome": "infra", "texts": ["", "", None, f"the zygote cannot start: {self._last_words[-500:]}"]})
         for connection in [each for each in self._connections if each.wants_hello]:
             self._answer_hello(connection)
 
-    def _remove_scratch(self) -> None:
-        folder = self._hello["scratch"] if self._hello is not None else ""
-        if folder:
-            remove_tree(folder)
-
     def _kill_strays(self) -> None:
         """Kill what a snippet without seccomp forked and left; postponed while a fork of ours is not yet reported."""
-        if any(child.pidfd < 0 for child in self._children.values()):
-            return
-        ours = {pid_of(self._launcher), pid_of(self._zygote_pidfd), *(child.pid for child in self._children.values())}
-        for pid in _descendants(os.getpid()) - ours:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self._reap()
-
-    def _reap(self) -> None:
-        """Bury orphans that came to us."""
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return
-
-    def close(self) -> None:
-        """Take everything down."""
-        self._open = False
-        self._kill_zygote()
-        self._await_launcher()
-        self._remove_scratch()
-
-    def _await_launcher(self) -> None:
-        if self._launcher >= 0:
-            with contextlib.suppress(ChildProcessError):  # it may have been reaped with the orphans
-                os.waitid(os.P_PIDFD, self._launcher, os.WEXITED)
+        children = [child for zygote in self._herd.all for child in zygote.children.values()]
+        if all(child.pidfd >= 0 for child in children):
+            kill_strays([pidfd for zygote in self._herd.all for pidfd in (zygote.launcher, zygote.pidfd)], [child.pid for child in children])
 
 
-def _kill(pidfd: int) -> None:
+def _try_cgroup(wish: str | bool) -> tuple[Cgroup | None, tuple[bool, str]]:
+    """The delegated cgroup, if one is wished for and to be had, and what is known of it."""
+    if wish is False:
+        return None, (False, "only with cgroup=True or a delegated folder: memory and processes counted by the kernel, killed as one")
     try:
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-def _descendants(pid: int) -> set[int]:
-    parents: dict[int, int] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat") as stream:
-                    parents[int(name)] = int(stream.read().rpartition(")")[2].split()[1])
-            except OSError:
-                continue  # it ended meanwhile
-    found: set[int] = set()
-    front = {pid}
-    while front := {child for child, parent in parents.items() if parent in front} - found:
-        found |= front
-    return found
+        return Cgroup(None if wish is True else str(wish)), (True, "each snippet in a cgroup of its own, with hard bounds on memory and processes")
+    except OSError as error:
+        return None, (False, str(error))
 
 
 def _memory_for_children() -> int:

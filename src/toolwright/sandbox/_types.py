@@ -125,6 +125,8 @@ _AGAINST = {
     "root": "learning which files exist on this machine, and filling its disk",
     "user": "acting with the rights of root",
     "limits": "using up memory, processor time, disk, descriptors and threads",
+    "processes": "one snippet seeing or reaching another's process, should seccomp and Landlock fail",
+    "cgroup": "using more memory or processes than allowed in ways that address space does not show, should another layer fail",
 }
 
 

@@ -1,7 +1,8 @@
 """Frames between the processes of the sandbox. Nothing here interprets a payload, and nothing is ever unpickled.
 
-Caller and supervisor exchange *messages*: a JSON header, then raw blobs whose sizes the header's length table gives. Supervisor and child exchange
-*frames*: one kind byte, a length, raw bytes; the child's side is under the snippet's control, so a reader caps and never trusts it.
+Caller and supervisor exchange *messages*: a JSON header, then raw blobs whose sizes the header's length table gives. Supervisor and zygote exchange
+*records* of fixed size with descriptors beside them. Supervisor and child exchange *frames*: one kind byte, a length, raw bytes; the child's side is under
+the snippet's control, so a reader caps and never trusts it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ HEAD = struct.Struct(">II")
 FRAME = struct.Struct(">cI")
 JOB = struct.Struct(">IQ")
 """Bytes of source, seed."""
+
+FORK = struct.Struct(">QQQQII?")
+"""The child's number, memory bytes, file bytes, CPU seconds, threads, output bytes, whether a session; with it stdout, stderr and control."""
+REPORT = struct.Struct(">cQid")
+"""What happened, the child's number, its wait status, its CPU seconds; text may follow, and a pidfd come along."""
+HELLO, STARTED, EXITED, FAILED = b"H", b"S", b"X", b"F"
 
 READY, VALUE, ERROR, DONE = b"R", b"V", b"E", b"D"
 MAX_JSON_BYTES = 1 << 20

@@ -1,7 +1,7 @@
-"""The zygote: a single-threaded process with numpy and sympy loaded that forks one child per snippet or session.
+"""The zygote: a single-threaded process with the libraries loaded that forks one child per snippet or session.
 
 It never sees a snippet's source or output: those go between supervisor and child over descriptors that it only hands on. So nothing of one snippet can be
-found in the memory of the next.
+found in the memory of the next. Here is how it is set up; its daily work is in `_forking`.
 """
 
 from __future__ import annotations
@@ -13,23 +13,31 @@ import importlib
 import json
 import os
 import resource
-import select
 import site
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-from toolwright.sandbox import _child, _landlock, _linux, _namespaces, _probe, _seccomp
-from toolwright.sandbox._child import FIRST_ANCHOR_FD, Job, Lock
+from toolwright.sandbox import _child, _fork, _landlock, _linux, _namespaces, _pages, _probe, _seccomp
+from toolwright.sandbox._child import FIRST_ANCHOR_FD, Lock
+from toolwright.sandbox._forking import Forking
 from toolwright.sandbox._remove import remove_tree
-from toolwright.sandbox._slot import Slot, Slots
+from toolwright.sandbox._slot import Slots
+from toolwright.sandbox._wire import HELLO
 
 _SOCKET_FD = 3
 _SCRATCH_PREFIX = "toolwright-sandbox-"
-_WARM_UP = "import sympy as s; x = s.Symbol('x'); s.solve(x**2 - 5*x + 6, x); s.integrate(x**2, x); s.simplify(x + x); str(s.Rational(1, 3))"
+_WARM_UP = """
+import sympy as s
+x, y = s.symbols("x y")
+s.solve(x**2 - 5*x + 6, x), s.solve([x + y - 3, x - y - 1], [x, y]), s.integrate(x**2, x), s.diff(s.sin(x)*x, x), s.limit(s.sin(x)/x, x, 0)
+s.simplify(x + x), s.factor(x**4 - 1), s.expand((x + 1)**3), s.Matrix([[1, 2], [3, 4]]).det(), s.summation(x, (x, 1, 5)), s.gcd(12, 18)
+str(s.Rational(1, 3) + 2), s.latex(s.sqrt(2)/3), s.N(s.pi, 20), s.nsimplify(0.25), s.factorint(360), s.isprime(97), s.binomial(5, 2), s.Eq(x, 2)
+"""
+"""What snippets commonly ask of sympy, so that its lazily made parts exist before the fork."""
 
 
 def main(argument: str) -> None:
@@ -37,11 +45,12 @@ def main(argument: str) -> None:
     began = time.monotonic()
     config: dict[str, Any] = json.loads(argument)
     _linux.die_with_parent()
+    os.closerange(_SOCKET_FD + 1, 1 << 20)
     link = socket.socket(fileno=_SOCKET_FD)
     zygote = Zygote(link, config)
     zygote.set_up()
-    zygote.greet(time.monotonic() - began)
-    zygote.serve()
+    zygote.greet(began).serve()
+    os._exit(0)
 
 
 class Zygote:
@@ -57,9 +66,7 @@ class Zygote:
         self._own_user_namespace = False
         self._scratch_root = ""
         self._scratch_fd: int | None = None
-        self._slots = Slots("", mounts=False)
         self._anchors: list[tuple[str, int]] = []
-        self._children: dict[int, tuple[int, int, Slot]] = {}
         self._lock: Lock | None = None
         self._ours: list[ModuleType] = []
         """Our own modules: alive, but not found by a snippet's imports."""
@@ -68,7 +75,7 @@ class Zygote:
 
     def set_up(self) -> None:
         """Take every layer this machine gives; what fails is recorded, never hidden."""
-        proc_fd = os.open("/proc", os.O_PATH | os.O_CLOEXEC) if os.path.isdir("/proc/self") else -1
+        proc_fd = _open_proc()
         self._enter_namespaces()
         self._preload()
         if not self._private_root:
@@ -77,17 +84,16 @@ class Zygote:
         self._drop_user(proc_fd)
         if self._can_mount:
             self._scratch_fd = _namespaces.close_scratch()
-        if proc_fd >= 0:
-            baseline = _address_space(proc_fd)
-            os.close(proc_fd)
-        else:
-            baseline = 1 << 30
+        baseline = _address_space(proc_fd) if proc_fd >= 0 else 1 << 30
         self._use_anchors()
         self._lock = self._make_lock(baseline)
-        _linux.hide_memory()
         self._ours = [sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "toolwright"]
         gc.collect()
         gc.freeze()
+        if proc_fd >= 0:
+            _pages.collapse(proc_fd)
+            os.close(proc_fd)
+        _linux.hide_memory()
 
     def _enter_namespaces(self) -> None:
         if "namespaces" in self._disabled:
@@ -127,11 +133,12 @@ class Zygote:
         site.setquit()
         site.setcopyright()
         site.sethelper()
-        for name in self._config["preload"]:
+        for name in (*self._config["stdlib_modules"], *self._config["preload"]):
             importlib.import_module(name)
         if "numpy" in self._config["preload"]:
             importlib.import_module("numpy.random")  # loaded at its first use otherwise, and then not seeded
         if "sympy" in self._config["preload"]:
+            _pages.gather_code(lambda: exec(_WARM_UP, {}), self._config["preload"])
             exec(_WARM_UP, {})
 
     def _open_anchors(self) -> None:
@@ -192,74 +199,42 @@ class Zygote:
         hard = {which: resource.getrlimit(which)[1] for which in _LIMITS}
         return Lock(abi, rules, template, baseline_bytes, len(self._anchors), self._own_user_namespace, hard)
 
-    def greet(self, start_s: float) -> None:
-        """Tell the supervisor what was reached; the layers of the children are found by doing them in throwaway children."""
-        self._slots = Slots(self._scratch_root, mounts=self._can_mount, root_fd=self._scratch_fd)
+    def greet(self, began: float) -> Forking:
+        """What serves from now on, after telling the supervisor what was reached; the layers of the children are found by doing them in throwaway children."""
+        slots = Slots(self._scratch_root, mounts=self._can_mount, root_fd=self._scratch_fd)
         before = self._require_lock()
-        slot = self._slots.take(1 << 16, before.landlock_abi, before.rules)
+        slot = slots.take(1 << 16, before.landlock_abi, before.rules)
         lock, layers = _probe.try_layers(before, slot, self._disabled)
-        self._slots.destroy(slot)
-        self._lock = lock
+        slots.destroy(slot)
+        fork, layers["processes"] = self._choose_fork()
         self._layers.update(layers)
-        hello = {"hello": self._layers, "level": _level(self._layers), "start_s": start_s, "scratch": "" if self._private_root else self._scratch_root}
+        lock = _child.prepare_once(lock)
+        hello = {
+            "hello": self._layers,
+            "level": _level(self._layers),
+            "start_s": time.monotonic() - began,
+            "scratch": "" if self._private_root else self._scratch_root,
+        }
         pidfd = os.pidfd_open(os.getpid())
-        socket.send_fds(self._link, [json.dumps(hello).encode()], [pidfd])
+        socket.send_fds(self._link, [HELLO + json.dumps(hello).encode()], [pidfd])
         os.close(pidfd)
+        return Forking(self._link, lock, slots, fork)
 
-    # ---- for every snippet ----
-
-    def serve(self) -> None:
-        """Fork what is asked for and report what ends, until the supervisor is gone."""
-        poll = select.poll()
-        poll.register(self._link, select.POLLIN)
-        while True:
-            for fd, _ in poll.poll():
-                if fd == self._link.fileno():
-                    if not self._answer(poll):
-                        return
-                else:
-                    poll.unregister(fd)
-                    self._bury(fd)
-
-    def _answer(self, poll: select.poll) -> bool:
-        data, fds, _, _ = socket.recv_fds(self._link, 4096, 3)
-        if not data:
-            return False
-        job = Job(**json.loads(data))
+    def _choose_fork(self) -> tuple[Callable[[], int], tuple[bool, str]]:
+        """How children are forked, and whether each gets a process id namespace of its own."""
+        if not self._config["strict"]:
+            return _fork.fork, (False, "only with strict=True: one more namespace for each snippet")
+        if "namespaces" in self._disabled:
+            return _fork.fork, (False, "switched off by the caller")
         try:
-            pidfd = self._fork(job, (fds[0], fds[1], fds[2]))
+            return _probe.try_namespace_fork(), (True, "each snippet is process 1 of a namespace of its own: tried in a throwaway child")
         except OSError as error:
-            self._link.send(json.dumps({"failed": job.id, "why": str(error)}).encode())
-        else:
-            poll.register(pidfd, select.POLLIN)
-        for fd in fds:
-            os.close(fd)
-        return True
-
-    def _fork(self, job: Job, fds: tuple[int, int, int]) -> int:
-        lock = self._require_lock()
-        slot = self._slots.take(4 * job.file_bytes, lock.landlock_abi, lock.rules)
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            _child.live(lock, job, fds, slot, parent)
-        pidfd = os.pidfd_open(pid)
-        self._children[pidfd] = (job.id, pid, slot)
-        socket.send_fds(self._link, [json.dumps({"started": job.id, "scratch": slot.folder}).encode()], [pidfd])
-        return pidfd
+            return _fork.fork, (False, str(error))
 
     def _require_lock(self) -> Lock:
         if self._lock is None:
             raise RuntimeError("the zygote was not set up")
         return self._lock
-
-    def _bury(self, pidfd: int) -> None:
-        number, pid, slot = self._children.pop(pidfd)
-        os.close(pidfd)
-        _, status, usage = os.wait4(pid, 0)
-        report = {"exited": number, "status": status, "cpu_s": usage.ru_utime + usage.ru_stime}
-        self._link.send(json.dumps(report).encode())
-        self._slots.give_back(slot)
 
 
 _LIMITS = (
@@ -272,6 +247,17 @@ _LIMITS = (
     resource.RLIMIT_MSGQUEUE,
     resource.RLIMIT_NPROC,
 )
+
+
+def _open_proc() -> int:
+    """/proc as it is now, on a descriptor out of the way of those that stay; -1 where there is none."""
+    if not os.path.isdir("/proc/self"):
+        return -1
+    fd = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 256)
+    finally:
+        os.close(fd)
 
 
 def _address_space(proc_fd: int) -> int:
@@ -341,4 +327,6 @@ def _level(layers: dict[str, tuple[bool, str]]) -> int:
         return 0
     if not active("landlock"):
         return 1
-    return 3 if active("namespaces", "root", "user") else 2
+    if not active("namespaces", "root", "user"):
+        return 2
+    return 4 if active("processes") else 3
