@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from toolwright import __version__
+from toolwright.cli._calibrate import calibrate
 from toolwright.cli._check import check
 from toolwright.cli._demo import demo
+from toolwright.cli._distill import distill
 from toolwright.cli._doctor import doctor
 from toolwright.cli._eval import evaluate
 from toolwright.cli._index import index
@@ -40,7 +42,9 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 app.command()(solve)
 app.command("eval")(evaluate)
+app.command()(calibrate)
 app.command()(check)
+app.command()(distill)
 app.command()(doctor)
 app.command()(demo)
 app.add_typer(index, name="index")

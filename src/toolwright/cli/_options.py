@@ -19,8 +19,12 @@ ApiKey = Annotated[str | None, typer.Option(envvar="OPENAI_API_KEY", help="The s
 DialectName = Annotated[str, typer.Option("--dialect", help="text (no tools while writing), retool, markdown or hermes (with the interpreter).")]
 Verify = Annotated[
     str | None,
-    typer.Option(help="Verifiers, comma-separated: claims, toolv-code; 'none' for none. Default: claims, and toolv-code for models that are not embedded."),
+    typer.Option(
+        help="Verifiers, comma-separated: claims, toolv-code, genrm, prm; 'none' for none. Default: claims, and toolv-code for models that are not embedded."
+    ),
 ]
+Adapters = Annotated[Path | None, typer.Option(help="A folder with the model's roles, made by distill; pico and nano have their own.")]
+CalibrationFile = Annotated[Path | None, typer.Option("--calibration", help="A file made by calibrate; verifiers that it switches off are left out.")]
 Temperature = Annotated[float, typer.Option(help="0 is greedy.")]
 MaxTokens = Annotated[int | None, typer.Option(help="Model tokens per candidate, over all its turns.")]
 Seed = Annotated[int, typer.Option(help="Equal seeds give equal samples.")]

@@ -10,9 +10,11 @@ import typer
 
 from toolwright.cli._options import (
     STRATEGIES_HELP,
+    Adapters,
     AllowDegraded,
     ApiKey,
     BaseUrl,
+    CalibrationFile,
     DialectName,
     Json,
     MaxTokens,
@@ -39,6 +41,8 @@ def solve(
     strategy: Annotated[str, typer.Option("--strategy", "-s", help=STRATEGIES_HELP)] = "t1",
     dialect: DialectName = "text",
     verify: Verify = None,
+    adapters: Adapters = None,
+    calibration: CalibrationFile = None,
     temperature: Temperature = 0.8,
     max_tokens: MaxTokens = None,
     seconds: Annotated[float | None, typer.Option(help="Stop drawing after so long and choose from what is there.")] = None,
@@ -69,7 +73,15 @@ def solve(
     kept = RunStore(store) if store is not None else None
     started = time.monotonic()
     with Solver(
-        model, base_url=base_url, api_key=api_key, dialect=dialect, verify=verifier_names(verify), params=params, allow_degraded=allow_degraded
+        model,
+        base_url=base_url,
+        api_key=api_key,
+        dialect=dialect,
+        verify=verifier_names(verify),
+        params=params,
+        allow_degraded=allow_degraded,
+        adapters=adapters,
+        calibration=calibration,
     ) as solver:
         typer.echo(f"{solver.engine.name} ready after {duration(time.monotonic() - started)}", err=True)
         longest = duration(solver.estimate_s(text.strip(), n=n))

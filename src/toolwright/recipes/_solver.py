@@ -10,21 +10,22 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 from toolwright.engines import load_engine
 from toolwright.episodes import Budget, Choice, Engine, Episode, Problem, Prompt, RunStore, SamplingParams, Tool, Verifier, digest
 from toolwright.errors import UsageError
+from toolwright.recipes._named_verifiers import VERIFIERS, made_verifiers, packaged_adapters
+from toolwright.recipes.calibrate import switched_off
 from toolwright.rollouts import Rollout
 from toolwright.sandbox import Sandbox, SandboxBackend
 from toolwright.scaling import solve
 from toolwright.tools import PythonTool
-from toolwright.verifiers import ClaimsVerifier, ToolVCode
 
 T = TypeVar("T")
 EMBEDDED = ("nano", "pico")
-VERIFIERS = ("claims", "toolv-code")
 DIALECTS = ("text", "retool", "markdown", "hermes")
 _PROBED, _PROBE_TOKENS = 16, 8
 """How many candidates, and how many tokens of each, are timed for an estimate."""
@@ -37,7 +38,9 @@ class Solver:
         model: an embedded model's name, a folder, a hub id; with `base_url` the name of a served model.
         base_url: an OpenAI-compatible server.
         dialect: how the model may call the interpreter while it writes; ``text`` means not at all.
-        verify: verifier names; None takes claims, and ToolV-code too where the model is not an embedded one (those were not taught to write checks).
+        verify: verifier names (claims, toolv-code, genrm, prm); None takes claims, and ToolV-code too where the model is not an embedded one.
+        adapters: a folder with the model's roles, made by `toolwright distill`; the embedded models' own where None.
+        calibration: a file made by `toolwright calibrate`; verifiers that it switches off are left out.
         params: how to draw.
         allow_degraded: accept a sandbox that only has system-call filters.
         sandbox: what runs programs, in place of a `Sandbox`; the solver closes it.
@@ -57,19 +60,25 @@ class Solver:
         engine: Engine | None = None,
         allow_degraded: bool = False,
         sandbox: SandboxBackend | None = None,
+        adapters: Path | None = None,
+        calibration: Path | None = None,
     ) -> None:
         if dialect not in DIALECTS:
             raise UsageError(f"no dialect {dialect!r}; there are {', '.join(DIALECTS)}")
         embedded = engine is None and base_url is None and (model or "nano") in EMBEDDED
-        names = verify if verify is not None else VERIFIERS[:1] if embedded else VERIFIERS
+        names = verify if verify is not None else VERIFIERS[:1] if embedded else VERIFIERS[:2]
         if unknown := [name for name in names if name not in VERIFIERS]:
             raise UsageError(f"no verifier {unknown[0]!r}; there are {', '.join(VERIFIERS)}")
+        off = switched_off(calibration) if calibration is not None else frozenset()
         self.engine: Engine = engine if engine is not None else load_engine(model, base_url=base_url, api_key=api_key)
         # The sandbox starts with the first snippet, so a solver that runs none pays nothing for it.
         self.sandbox: SandboxBackend = sandbox if sandbox is not None else Sandbox(allow_degraded=allow_degraded)
         tools: tuple[Tool, ...] = () if dialect == "text" else (PythonTool(self.sandbox),)
         self.rollout = Rollout(self.engine, dialect=dialect, tools=tools, params=params or SamplingParams(max_new_tokens=320 if embedded else 1024))
-        self.verifiers: tuple[Verifier, ...] = tuple(ClaimsVerifier() if name == "claims" else ToolVCode(self.engine, self.sandbox) for name in names)
+        roles = packaged_adapters(model or "nano") if adapters is None and embedded else adapters
+        made = made_verifiers([name for name in names if name.replace("-", "_") not in off], self.engine, self.sandbox, adapters=roles)
+        self.verifiers: tuple[Verifier, ...] = made.verifiers
+        self._engines = (self.engine, *made.engines)
 
     def solve(
         self,
@@ -112,7 +121,8 @@ class Solver:
 
     def close(self) -> None:
         """Free the model and the sandbox; safe to call twice."""
-        _run(self.engine.aclose())
+        for engine in self._engines:
+            _run(engine.aclose())
         _run(self.sandbox.aclose())
 
     def __enter__(self) -> Solver:

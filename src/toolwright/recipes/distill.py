@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from toolwright.engines import AdapterShape, HFEngine, adapter_tensors, save_adapter, weights_digest, with_adapter
-from toolwright.episodes import Episode, SamplingParams, StopReason, derive_seed, digest, read_lines, write_text
-from toolwright.errors import UsageError
+from toolwright.episodes import Engine, Episode, SamplingParams, StopReason, derive_seed, digest, read_lines, write_text
+from toolwright.errors import SandboxFault, UsageError
+from toolwright.recipes import _distill_hub
 from toolwright.recipes._mixture import Document
 from toolwright.recipes._roles import (
     Attempted,
@@ -45,6 +46,19 @@ ROLES = ("verify", "judge")
 LONGEST_TOKENS = 500
 _DRAWING_SHARE = 0.35
 """Of the minutes allowed, the part that drawing candidates may take."""
+_BATCH = 200
+"""Programs per sandbox run: they are the teacher's own, a few calculations each."""
+_RUN_MANY = """
+import contextlib, io
+for program in {programs!r}:
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            exec(program, {{}})
+        print(" ".join(said.getvalue().split()) or "nothing")
+    except Exception as error:
+        print("failed")
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +96,16 @@ def distill(
     base: Path | None = None,
     noise: float = 0.0,
     problems: int | None = None,
+    max_tokens: int | None = None,
     max_minutes: float | None = None,
     threads: int = 0,
     report: Callable[[str], None] = print,
 ) -> dict[str, dict[str, Any]]:
     """Train the roles of pico or nano in `folder` (candidates, one adapter folder per role), going on from what lies there; returns each role's facts.
 
-    `base`: a model folder in place of the packaged one. Raises: UsageError for an unknown name or role, or a noise outside [0, 1).
+    `base`: a model folder in place of the packaged one; `problems` and `max_tokens` (of a role's training) replace those of `roles.toml`.
+
+    Raises: UsageError for an unknown name or role, or a noise outside [0, 1).
     """
     check_name(name)
     if unknown := [role for role in roles if role not in ROLES]:
@@ -97,7 +114,7 @@ def distill(
         raise UsageError(f"roles = {', '.join(roles) or 'none'} and noise = {noise}; give at least one role and a noise from 0 to below 1")
     settings = CandidateSettings(**config()["candidates"], noise=noise)
     if problems is not None:
-        settings = replace(settings, problems=problems, validation_problems=max(20, min(settings.validation_problems, problems // 5)))
+        settings = replace(settings, problems=problems, validation_problems=max(4, min(settings.validation_problems, problems // 5)))
     began = time.monotonic()
     source = base or packaged(name)
     engine = HFEngine.load(source, name=name)
@@ -107,11 +124,33 @@ def distill(
         torch.set_num_threads(threads)
     drawing_minutes = None if max_minutes is None else max_minutes * _DRAWING_SHARE
     drawn = asyncio.run(_drawn(engine, settings, data, folder, drawing_minutes, report))
+    if not drawn[0]:
+        raise UsageError(f"no candidate of {name} came to an answer in time; allow more minutes or more problems")
+    how = AdaptSettings(**config()["train"][name], seed=settings.seed, threads=threads)
+    if max_tokens is not None:
+        how = replace(how, max_tokens=max_tokens)
     facts = {}
     for position, role in enumerate(roles):
         left = None if max_minutes is None else (max_minutes - (time.monotonic() - began) / 60) / (len(roles) - position)
-        facts[role] = _train_role(engine, name, role, source, folder, settings, *drawn, max_minutes=left, threads=threads, report=report)
+        facts[role] = _train_role(engine, name, role, source, folder, settings, how, *drawn, max_minutes=left, report=report)
     return facts
+
+
+def distill_from_teacher(
+    student: str,
+    roles: Sequence[str],
+    folder: Path,
+    *,
+    teacher: str | None,
+    teacher_url: str | None,
+    task: str = "gsm8k",
+    problems: int | None = None,
+    report: Callable[[str], None] = print,
+) -> dict[str, dict[str, Any]]:
+    """The same for any other student, taught by a model behind a server; see `_distill_hub`."""
+    return _distill_hub.distill_from_teacher(
+        student, roles, folder, config()["hub"], teacher=teacher, teacher_url=teacher_url, task=task, problems=problems, report=report
+    )
 
 
 def export(name: str, roles: Sequence[str], folder: Path, target: Path | None = None) -> list[Path]:
@@ -153,7 +192,7 @@ async def _drawn(
 
 
 async def _candidates(
-    engine: HFEngine, taught: Sequence[Taught], settings: CandidateSettings, folder: Path, max_minutes: float | None, report: Callable[[str], None]
+    engine: Engine, taught: Sequence[Taught], settings: CandidateSettings, folder: Path, max_minutes: float | None, report: Callable[[str], None]
 ) -> list[Attempted]:
     """Distinct labelled solutions of the student's; drawn ones are kept in a file that the same settings find again."""
     params = SamplingParams(max_new_tokens=200, temperature=settings.temperature)
@@ -196,11 +235,11 @@ def _train_role(
     source: Path,
     folder: Path,
     settings: CandidateSettings,
+    how: AdaptSettings,
     train: Sequence[Attempted],
     held_out: Sequence[Attempted],
     *,
     max_minutes: float | None,
-    threads: int,
     report: Callable[[str], None],
 ) -> dict[str, Any]:
     """Documents, adapter, facts of one role."""
@@ -210,7 +249,6 @@ def _train_role(
     shape = AdapterShape(rank=config()["adapter"]["rank"], alpha=config()["adapter"]["alpha"])
     view = with_adapter(engine.model, shape, seed=derive_seed(settings.seed, role) % 2**31)
     report(f"{name}, {role}: {sum(len(e) for e in examples.values())} documents, {sum(p.numel() for p in adapter_tensors(view).values()):,} adapter parameters")
-    how = AdaptSettings(**config()["train"][name], seed=settings.seed, threads=threads)
     everything = [example for each in examples.values() for example in each]
     # Drawn again under other settings, the documents are others: a checkpoint must not go on with them.
     checkpoint = folder / role / f"checkpoint-{digest(role, asdict(settings), weights_digest(source), counts)}"
@@ -258,23 +296,19 @@ def _examples(
 
 def _that_run(documents: Sequence[tuple[Attempted, Document]], noise: float, report: Callable[[str], None]) -> list[Document]:
     """The documents whose program runs and prints what the teacher says of the candidate; a noisy teacher's must only print a verdict."""
+    programs = [extract_program(document.pieces[-1][0]) or "" for _, document in documents]
 
-    async def check() -> list[bool]:
+    async def run() -> list[str]:
         with Sandbox(allow_degraded=True) as sandbox:
-            gate = asyncio.Semaphore(8)
+            batches = [programs[at : at + _BATCH] for at in range(0, len(programs), _BATCH)]
+            done = await asyncio.gather(*(sandbox.run(_RUN_MANY.format(programs=batch)) for batch in batches))
+        for batch, result in zip(batches, done, strict=True):
+            if not result.ok or len(result.stdout.splitlines()) != len(batch):
+                raise SandboxFault(f"the programs could not be run ({result.outcome.value}: {result.error or result.stderr[-200:]})")
+        return [line for result in done for line in result.stdout.splitlines()]
 
-            async def one(candidate: Attempted, document: Document) -> bool:
-                program = extract_program(document.pieces[-1][0])
-                if program is None:
-                    return False
-                async with gate:
-                    done = await sandbox.run(program)
-                said = printed_verdict(done.stdout) if done.ok else None
-                return said is not None and (noise > 0 or said is candidate.right)
-
-            return list(await asyncio.gather(*(one(c, d) for c, d in documents)))
-
-    passed = asyncio.run(check())
+    said = [printed_verdict(line) for line in asyncio.run(run())]
+    passed = [each is not None and (noise > 0 or each is c.right) for each, (c, _) in zip(said, documents, strict=True)]
     report(f"{sum(passed)} of {len(documents)} programs run and print what the teacher says")
     return [document for (_, document), ok in zip(documents, passed, strict=True) if ok]
 

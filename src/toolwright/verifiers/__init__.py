@@ -21,12 +21,13 @@ from toolwright.verifiers._forms import (
     TaggedSteps,
     step_text,
 )
-from toolwright.verifiers._genrm import GenRM
+from toolwright.verifiers._genrm import GenRM, verdict_said
+from toolwright.verifiers._literals import why_not_worked_out
 from toolwright.verifiers._prm import ServedRM, StepRM, reduce_steps
 from toolwright.verifiers._programs import extract_program, printed_verdict, why_no_check
 from toolwright.verifiers._sameness import same
 from toolwright.verifiers._steps import split_steps
-from toolwright.verifiers._toolv_code import ToolVCode
+from toolwright.verifiers._toolv_code import ProgramRunner, ToolVCode
 from toolwright.verifiers._toolv_facts import Documents, Retrieved, ToolVFacts
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "GenRM",
     "JudgeForm",
     "ProgramForm",
+    "ProgramRunner",
     "Retrieved",
     "ServedRM",
     "StepForm",
@@ -59,5 +61,7 @@ __all__ = [
     "split_steps",
     "step_text",
     "variants",
+    "verdict_said",
     "why_no_check",
+    "why_not_worked_out",
 ]

@@ -47,11 +47,16 @@ class ProgramForm(Protocol):
 class ChatPrograms:
     """Rules and two worked examples, for any instruct model; a program without a verdict is asked for again with its error."""
 
-    name: str = "chat/2"
+    examples: bool = True
+    """False for a model that was taught the role: what `toolwright distill` trains on."""
     stop: tuple[str, ...] = ()
 
+    @property
+    def name(self) -> str:
+        return "chat/2" if self.examples else "chat-short/2"
+
     def ask(self, problem: Problem, solution: str) -> Prompt:
-        return Prompt(first_messages(problem, solution))
+        return Prompt(first_messages(problem, solution, examples=self.examples))
 
     def again(self, prompt: Prompt, reply: str, trouble: str) -> Prompt | None:
         return Prompt(repair_messages(prompt.messages, reply, trouble))

@@ -97,7 +97,7 @@ class GenRM:
         params = self._params if self._params.temperature > 0 else SamplingParams(self._params.max_new_tokens, 0.6)
         replies = await self._engine.sample(prompt, n=count, params=params, seed=seed)
         cost = sum((Cost(reply.prompt_tokens, reply.model_tokens) for reply in replies), Cost())
-        return [(reply.text, said(reply.text, self._form.closing.strip())) for reply in replies], cost
+        return [(reply.text, verdict_said(reply.text, self._form.closing.strip())) for reply in replies], cost
 
 
 async def chance(engine: Engine, prompt: Prompt, words: tuple[str, str]) -> float:
@@ -106,7 +106,7 @@ async def chance(engine: Engine, prompt: Prompt, words: tuple[str, str]) -> floa
     return 1 / (1 + math.exp(min(700.0, math.fsum(no) - math.fsum(yes))))
 
 
-def said(reply: str, closing: str) -> float | None:
+def verdict_said(reply: str, closing: str) -> float | None:
     """What a reply concludes: 1 for Yes, 0 for No, None for neither; what stands after the closing line counts, else the last of the two words."""
     _, found, after = reply.rpartition(closing) if closing else ("", "", reply)
     words = _SAID.findall(after if found or not closing else reply)

@@ -106,7 +106,7 @@ class ToolVCode:
 
     @property
     def digest(self) -> str:
-        how = (self._k, self._repair, self._strict, self._cascade, self._crosscheck)
+        how = (self._k, self._repair, self._strict, self._cascade, self._crosscheck, getattr(self._sandbox, "digest", ""))
         return digest("toolv_code", _VERSION, RULES, self._form.name, self._engine.digest, self._params, self._limits, how)
 
     async def verify(self, problem: Problem, episode: Episode, *, seed: int) -> Verdict:

@@ -30,8 +30,10 @@ _EXAMPLES = (
 )  # fmt: skip
 
 
-def first_messages(problem: Problem, solution: str) -> tuple[Message, ...]:
-    """The messages that ask for a checking program."""
+def first_messages(problem: Problem, solution: str, *, examples: bool = True) -> tuple[Message, ...]:
+    """The messages that ask for a checking program; a model that was taught the role needs no examples."""
+    if not examples:
+        return (Message("system", RULES), _ask(problem, solution))
     shown = tuple(message for example, worked, program in _EXAMPLES for message in (_ask(example, worked), Message("assistant", program)))
     return (Message("system", RULES), *shown, _ask(problem, solution))
 
