@@ -16,6 +16,12 @@ from toolwright.recipes._fragments import COMMANDS, FRAGMENTS, Sources, render
 
 ROOT = Path(__file__).parents[2]
 SHARE = {"share": 0.5, "low": 0.4, "high": 0.6, "count": 1, "of": 2}
+
+
+def spread(name):
+    return {name: 0.7, f"{name}_low": 0.6, f"{name}_high": 0.8}
+
+
 POOL = {f"{kind}_refuted_{by}": SHARE for kind in ("right", "wrong") for by in ("ours", "rough")} | {"right": 7, "wrong": 5, "half": "held_out", "pool": "all"}
 TABLES = {
     "claims": {
@@ -31,6 +37,13 @@ TABLES = {
         "fresh": {"trivial": {"p50_ms": 20.0, "p90_ms": 30.0, "per_second": 50.0}},
         "sandbox": {"level": 3, "start_s": 0.5, "trivial": {"p50_ms": 2.0, "p90_ms": 3.0, "per_second": 500.0, "p99_s_at_64": 0.1, "turn_ms": 0.4}},
         "conditions": {"repeat": 100},
+    },
+    "retrieval": {
+        "scifact": [{"search": "fts5", "claims": 300, **spread("ndcg10"), **spread("recall3")}],
+        "xquad": [{"passages": "all", "questions": 9, **spread("recall1"), **spread("recall3"), **spread("recall10")}],
+        "encyclopedia": [{"entities": 2000, "twins": 6, "kind": kind, "query": "question", "problems": 9, **spread("recall3")} for kind in ("all", "one")],
+        "mmlu_pro": [{"task": "mmlu_pro", "questions": 9, **spread("half_of_words_in_first")}],
+        "latency": [{"queries": "q", "backend": "fts5", "passages": 9, "words": 12, "p50_ms": 1.0, "p90_ms": 2.0, "p99_ms": 3.0}],
     },
     "engine": {"speed": [{"model": "6M", "rows": 16, "lengths": "mixed", "engine_tokens_per_s": 2, "generate_tokens_per_s": 1, "ratio": 2.0}]},
     "solve": {"runs": [{"run": 0, "load_s": 3.0, "work_s": 4.0}]},
@@ -58,6 +71,9 @@ def sources(tmp_path):
         ("claims-gold", "| test, held-out half | 9 | 50.00 | 50.0 | 50.0 | 50.0 |"),
         ("claims-models", "| a\\|b | all | 7 | 50.00 | 5 | 50.0 |"),
         ("equivalence", "| itself | 5 | 5 | 0 | 0 |"),
+        ("retrieval", "| fts5 | 300 | 0.700 (0.600–0.800) | 70.0 (60.0–80.0) |"),
+        ("retrieval", "| q | fts5 | 9 | 12 | 1.0 | 2.0 | 3.0 |"),
+        ("encyclopedia", "| 2,000 | 6 | one | 9 | 70.0 (60.0–80.0) |"),
         ("sandbox", "| sandbox, level 3 | trivial | 2.0 | 3.0 | 500 | 0.4 | 0.10 |"),
         ("engine", "| 6M | 16 | mixed | 2 | 1 | 2.0 |"),
         ("solve", "| quick | 3.0 | 2.0–4.0 | **no** |"),

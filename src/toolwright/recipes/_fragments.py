@@ -22,6 +22,7 @@ COMMANDS = {
     "benchmarks": "python -m toolwright.recipes.benchmark_study --write results/benchmarks.json",
     "claims": "python -m toolwright.recipes.claims_study --write results/claims.json",
     "equivalence": "python -m toolwright.recipes.equivalence_study --write results/equivalence.json",
+    "retrieval": "python -m toolwright.recipes.retrieval_study --write results/retrieval.json",
     "sandbox": "python benchmarks/sandbox.py --write",
     "engine": "python benchmarks/engine.py --write",
     "solve": "python benchmarks/solve.py --write",
@@ -307,6 +308,47 @@ def _equivalence(sources: Sources) -> str:
     return _table(head, rows) + more + _origin(content)
 
 
+def _retrieval(sources: Sources) -> str:
+    """SciFact and XQuAD, and the time per query where it was measured."""
+    content = sources.result("retrieval")
+    tables = content["tables"]
+    scifact = [(r["search"], r["claims"], _spread(r, "ndcg10", 3), _spread(r, "recall3")) for r in tables["scifact"]]
+    parts = [_table(("SciFact validation claims", "claims", "nDCG@10", "recall@3, %"), scifact)]
+    xquad = [(r["passages"], r["questions"], *(_spread(r, f"recall{k}") for k in (1, 3, 10))) for r in tables["xquad"]]
+    parts.append(_table(("XQuAD questions, gold paragraph among", "questions", "first, %", "first 3, %", "first 10, %"), xquad))
+    times = [(r["queries"], r["backend"], r["passages"], r["words"], *(f"{r[name]:.1f}" for name in ("p50_ms", "p90_ms", "p99_ms"))) for r in tables["latency"]]
+    head = ("time per query, k = 3", "backend", "passages", "words (median)", "ms, median", "ms, 90 %", "ms, 99 %")
+    parts.append(_table(head, times) if times else "*Times were left out of this run.*")
+    parts += [
+        f"Of {row['questions']} questions of {row['task']}, {_spread(row, 'half_of_words_in_first')} % have half of their longer words in the first passage found."
+        for row in tables["mmlu_pro"]
+    ]
+    return "\n\n".join(parts) + _origin(content)
+
+
+def _encyclopedia(sources: Sources) -> str:
+    """How hard the generated encyclopedia is to search: recall at 3 by dial and by what is searched for."""
+    content = sources.result("retrieval")
+    rows = content["tables"]["encyclopedia"]
+    queries = list(dict.fromkeys(row["query"] for row in rows))
+    shown = []
+    for entities, twins, kind in dict.fromkeys((row["entities"], row["twins"], row["kind"]) for row in rows):
+        found = [_find(rows, entities=entities, twins=twins, kind=kind, query=query) for query in queries]
+        count = next(row["problems"] for row in found if row)
+        if kind != "all" and (entities, twins) != (2000, 6):
+            # The kinds apart are worth a line at the default dial only; the result file has them all.
+            continue
+        shown.append((f"{entities:,}", twins, kind, count, *(_spread(row, "recall3") if row else "–" for row in found)))
+    return _table(("entities", "twins", "problems", "count", *queries), shown) + _origin(content)
+
+
+def _spread(row: Row, name: str, places: int = 1) -> str:
+    """A number with its interval: a share in %, or with three places as it is."""
+    numbers = [row[name], row[f"{name}_low"], row[f"{name}_high"]]
+    value, low, high = (f"{number:.3f}" if places == 3 else _percent(number) for number in numbers)
+    return f"{value} ({low}–{high})"
+
+
 def _sandbox(sources: Sources) -> str:
     """Speed of the sandbox beside a fresh interpreter for each snippet."""
     content = sources.result("sandbox")
@@ -406,6 +448,8 @@ FRAGMENTS: Mapping[str, Callable[[Sources], str]] = {
     "claims-gold": _claims_gold,
     "claims-models": _claims_models,
     "equivalence": _equivalence,
+    "retrieval": _retrieval,
+    "encyclopedia": _encyclopedia,
     "sandbox": _sandbox,
     "engine": _engine,
     "solve": _solve,
