@@ -319,10 +319,9 @@ def _retrieval(sources: Sources) -> str:
     times = [(r["queries"], r["backend"], r["passages"], r["words"], *(f"{r[name]:.1f}" for name in ("p50_ms", "p90_ms", "p99_ms"))) for r in tables["latency"]]
     head = ("time per query, k = 3", "backend", "passages", "words (median)", "ms, median", "ms, 90 %", "ms, 99 %")
     parts.append(_table(head, times) if times else "*Times were left out of this run.*")
-    parts += [
-        f"Of {row['questions']} questions of {row['task']}, {_spread(row, 'half_of_words_in_first')} % have half of their longer words in the first passage found."
-        for row in tables["mmlu_pro"]
-    ]
+    for row in tables["mmlu_pro"]:
+        share = _spread(row, "half_of_words_in_first")
+        parts.append(f"Of {row['questions']} questions of {row['task']}, {share} % have half of their longer words in the first passage found.")
     return "\n\n".join(parts) + _origin(content)
 
 
