@@ -109,6 +109,7 @@ def train(student: str, rows: Path, how: dict[str, Any], target: Path, *, seed: 
         model=student,
         args=SFTConfig(
             output_dir=str(target / "trainer"),
+            model_init_kwargs={"dtype": "bfloat16" if on_gpu and torch.cuda.is_bf16_supported() else "float32"},
             learning_rate=how["learning_rate"],
             num_train_epochs=how["epochs"],
             per_device_train_batch_size=1,
