@@ -178,7 +178,7 @@ class Zygote:
         folders = {}
         parked = []
         for path, fd in self._anchors:
-            parked.append((path, fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64)))
+            parked.append((path, _out_of_the_way(fd)))
             os.close(fd)
         for at, (path, fd) in enumerate(parked):
             os.dup2(fd, FIRST_ANCHOR_FD + at, inheritable=False)
@@ -255,9 +255,14 @@ def _open_proc() -> int:
         return -1
     fd = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
     try:
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 256)
+        return _out_of_the_way(fd)
     finally:
         os.close(fd)
+
+
+def _out_of_the_way(fd: int) -> int:
+    """A copy of the descriptor above those that stay, however few descriptors this user may have."""
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, min(64, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
 
 
 def _address_space(proc_fd: int) -> int:
