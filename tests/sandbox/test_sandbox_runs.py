@@ -223,6 +223,25 @@ def test_weak_isolation_is_refused_unless_accepted(disable: tuple[str, ...], lev
             assert sandbox.run_sync("1").level == 0
 
 
+def test_level_1_opens_no_file_for_writing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("open")
+    for parent in (folder, *list(folder.parents)[:2]):
+        parent.chmod(0o777)
+    (folder / "old").write_text("old")
+    (folder / "old").chmod(0o666)
+    tries = ["open('{}/old', 'w')", "open('{}/new', 'x')", "open('{}/old', 'r+')", "os.remove('{}/old')", "os.rename('{}/old', '{}/b')", "os.mkdir('{}/d')"]
+    tries += ["os.truncate('{}/old', 0)", "os.symlink('{}/old', '{}/l')", "open('here', 'w')"]
+    with Sandbox(preload=(), disable=("landlock", "namespaces"), allow_degraded=True, limits=LIMITS) as sandbox:
+        for each in tries:
+            assert "PermissionError" in (sandbox.run_sync("import os\n" + each.replace("{}", str(folder))).error or ""), each
+        assert sandbox.run_sync(f"open('{folder}/old').read()").value == "'old'", "reading is what level 1 does not stop"
+        assert "without Landlock it also refuses" in sandbox.capabilities().layer("seccomp").why
+    assert [path.name for path in folder.iterdir()] == ["old"] and (folder / "old").read_text() == "old"
+    with Sandbox(preload=(), disable=("landlock",), allow_degraded=True, limits=LIMITS) as sandbox:
+        if sandbox.capabilities().layer("root").active:
+            assert sandbox.run_sync("open('f', 'w').write('x')").ok, "with a root of its own, only scratch can be written anyway"
+
+
 def running(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from toolwright.errors import SandboxFault
+from toolwright.errors import SandboxFault, UsageError
 from toolwright.sandbox import Outcome, Sandbox, SandboxLimits, SandboxSession
 from toolwright.sandbox._strays import descendants as _descendants
 
@@ -32,14 +32,14 @@ def talk(sandbox: Sandbox, story: Callable[[SandboxSession], Awaitable[None]], *
     asyncio.run(tell())
 
 
-async def until_process_is_gone(sandbox: Sandbox) -> None:
-    """Wait for the zygote to have no child."""
+async def until_process_is_gone(sandbox: Sandbox, helpers: int = 4) -> None:
+    """Wait for the zygotes, which with what started them are so many processes, to have no child."""
     link = sandbox._link
     assert link is not None
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         await asyncio.sleep(0.1)
-        if len(_descendants(link.process.pid)) <= 4:
+        if len(_descendants(link.process.pid)) <= helpers:
             return
     raise AssertionError("the session's process works on")
 
@@ -223,3 +223,83 @@ def test_many_sessions_at_once(sandbox: Sandbox) -> None:
         await asyncio.gather(*(one(number) for number in range(15)))
 
     asyncio.run(all_of_them())
+
+
+def test_totals_bound_all_turns_together(sandbox: Sandbox) -> None:
+    burn = "import time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass"
+
+    async def story() -> None:
+        async with sandbox.session(total_cpu_s=0.3) as session:
+            assert (await session.run("x = 1")).ok
+            assert (await session.run(burn)).ok
+            last = await session.run("while True: pass")
+            assert (last.outcome, last.error, last.session_reset) == (Outcome.TIMEOUT_CPU, "KeyboardInterrupt", False)
+            assert last.cpu_s < 0.25, "the turn got what was left of the total, which is less than its own limit"
+            refused = await session.run("x")
+            assert (refused.outcome, refused.error) == (Outcome.TIMEOUT_CPU, "the session's cpu time is used up")
+        async with sandbox.session(total_wall_s=0.4) as session:
+            assert (await session.run("import time; time.sleep(10)")).outcome is Outcome.TIMEOUT_WALL
+            assert (await session.run("1")).error == "the session's wall time is used up"
+
+    asyncio.run(story())
+    with pytest.raises(UsageError, match="total_cpu_s=0 is out of range"):
+        sandbox.session(total_cpu_s=0)
+
+
+def test_idle_session_ends_and_says_so() -> None:
+    async def story(sandbox: Sandbox) -> None:
+        async with sandbox.session() as session:
+            await session.run("x = 1")
+            await until_process_is_gone(sandbox, helpers=2)
+            result = await session.run("'x' in globals()")
+            assert (result.value, result.session_reset) == ("False", True)
+            assert (await session.run("1")).session_reset is False
+
+    with Sandbox(preload=(), spares=0, session_idle_s=0.2) as sandbox:
+        asyncio.run(story(sandbox))
+
+
+def test_least_recently_used_session_makes_room() -> None:
+    async def story(sandbox: Sandbox) -> None:
+        async with AsyncExitStack() as stack:
+            one, two, three = [await stack.enter_async_context(sandbox.session()) for _ in range(3)]
+            for session in (one, two):
+                await session.run("x = 1")
+            assert (await one.run("x")).value == "1", "now the other is the least recently used"
+            assert (await three.run("x = 3")).ok
+            assert (await one.run("x")).session_reset is False
+            lost = await two.run("'x' in globals()")
+            assert (lost.value, lost.session_reset) == ("False", True)
+            assert len(_descendants(sandbox._link.process.pid if sandbox._link else -1)) <= 2 + 3, "two live, and one may still be ending"
+
+    with Sandbox(preload=(), spares=0, max_live_sessions=2) as sandbox:
+        asyncio.run(story(sandbox))
+
+
+def test_fork_stands_where_the_session_stands_and_shares_nothing(sandbox: Sandbox) -> None:
+    async def story(session: SandboxSession) -> None:
+        await session.run("import random, os\nx = [random.random()]\nopen('f', 'w').write('a')")
+        await session.run("x.append(len(x))\n1 / 0")
+        before = (await session.run("x")).value
+        async with session.fork() as branch:
+            assert branch.replay is not None and (branch.replay.turns, branch.replay.exact) == (3, True)
+            assert branch.replay.cpu_s > 0 and branch.replay.wall_s > 0
+            assert (await branch.run("x, open('f').read()")).value == f"({before}, 'a')"
+            assert (await branch.run("x.clear(); open('f', 'w').write('b')")).ok
+            async with branch.fork() as twig:
+                assert (await twig.run("x, open('f').read()")).value == "([], 'b')"
+        assert session.replay is None
+        assert (await session.run("x, open('f').read()")).value == f"({before}, 'a')"
+
+    talk(sandbox, story, seed=5)
+
+
+def test_fork_says_where_the_replay_differs_and_forgets_what_was_lost(sandbox: Sandbox) -> None:
+    async def story(session: SandboxSession) -> None:
+        await session.run("y = 1\nimport os; os._exit(0)")
+        await session.run("import time\nprint(time.monotonic_ns())")
+        async with session.fork() as branch:
+            assert branch.replay is not None and (branch.replay.turns, branch.replay.exact) == (1, False)
+            assert (await branch.run("'y' in globals()")).value == "False"
+
+    talk(sandbox, story)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import struct
 
 import pytest
@@ -14,9 +15,10 @@ ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 PID = 4321
 
 
-def answer(machine: str, number: int, *arguments: int, private_root: bool = False, arch: int | None = None) -> int:
+def answer(machine: str, number: int, *arguments: int, private_root: bool = False, arch: int | None = None, may_write: bool = True) -> int:
     """What the filter says to a call."""
-    program = list(struct.iter_unpack("=HBBI", _seccomp.fill_template(_seccomp.build_template(machine, private_root=private_root), PID)))
+    template = _seccomp.build_template(machine, private_root=private_root, may_write=may_write)
+    program = list(struct.iter_unpack("=HBBI", _seccomp.fill_template(template, PID)))
     padded = [*arguments, 0, 0, 0, 0, 0, 0][:6]
     data = struct.pack("=iIQ6Q", number, ARCH[machine] if arch is None else arch, 0, *padded)
     at = register = 0
@@ -98,6 +100,22 @@ def test_arguments_decide(machine: str) -> None:
 def test_sockets_and_programs_are_refused(machine: str, socket: int, execve: int) -> None:
     assert answer(machine, socket, 2, 1) == EPERM
     assert answer(machine, execve) == EPERM
+
+
+@pytest.mark.parametrize(("machine", "openat", "flags_at"), [("x86_64", 257, 2), ("aarch64", 56, 2), ("x86_64", 2, 1)])
+def test_without_writing_flags_decide(machine: str, openat: int, flags_at: int) -> None:
+    eacces = 0x50000 | errno.EACCES
+    for flags in (os.O_WRONLY, os.O_RDWR, os.O_RDONLY | os.O_CREAT, os.O_TRUNC, os.O_WRONLY | os.O_CLOEXEC, 0x400000 | os.O_RDWR):
+        arguments = [0, 0, 0, 0]
+        arguments[flags_at] = flags
+        assert answer(machine, openat, *arguments, may_write=False) == eacces, flags
+        assert answer(machine, openat, *arguments) == ALLOW
+    arguments = [0xFFFFFFFF] * 4
+    arguments[flags_at] = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
+    assert answer(machine, openat, *arguments, may_write=False) == ALLOW
+    for name, number in numbers(machine, _seccomp._CHANGING).items():
+        assert answer(machine, number, may_write=False) == eacces, name
+    assert answer(machine, numbers(machine, _seccomp._FILES)["read"], may_write=False) == ALLOW
 
 
 def test_jumps_fit() -> None:

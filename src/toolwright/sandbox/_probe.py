@@ -21,16 +21,21 @@ _RARELY_LOADED = ("colorsys", "sndhdr", "cmd", "fileinput")
 Layers = dict[str, tuple[bool, str]]
 
 
-def try_layers(lock: Lock, slot: Slot, disabled: Collection[str]) -> tuple[Lock, Layers]:
-    """The lock with only the layers that hold, and what is known of each.
+def try_layers(lock: Lock, slot: Slot, disabled: Collection[str], *, reading_only: bytes | None = None) -> tuple[Lock, Layers]:
+    """The lock with only the layers that hold, and what is known of each; `reading_only` is the seccomp template to take where Landlock does not hold.
 
     Raises: OSError where even the weakest lock-down fails, or where nothing can be imported under it.
     """
     layers: Layers = {}
     layers["landlock"] = _try("landlock", disabled, lambda: _landlock_holds(lock, slot))
-    layers["seccomp"] = _try("seccomp", disabled, lambda: _seccomp_holds(lock))
+    may_write = layers["landlock"][0] or reading_only is None
+    if not may_write:
+        lock = replace(lock, filter=reading_only)
+    layers["seccomp"] = _try("seccomp", disabled, lambda: _seccomp_holds(lock, slot, may_write=may_write))
+    if not may_write and layers["seccomp"][0]:
+        layers["seccomp"] = (True, "holds: tried in a throwaway child; without Landlock it also refuses to open any file for writing")
     lock = replace(lock, landlock_abi=lock.landlock_abi if layers["landlock"][0] else None, filter=lock.filter if layers["seccomp"][0] else None)
-    whole = _in_child(lambda: _whole_holds(lock, slot))
+    whole = _in_child(lambda: _whole_holds(lock, slot, may_write=may_write))
     if whole:
         raise OSError(f"the lock-down does not work on this machine: {whole}")
     layers["limits"] = (True, "memory, CPU, file size, descriptors")
@@ -80,7 +85,7 @@ def _landlock_holds(lock: Lock, slot: Slot) -> str:
     return ""
 
 
-def _seccomp_holds(lock: Lock) -> str:
+def _seccomp_holds(lock: Lock, slot: Slot, *, may_write: bool) -> str:
     if lock.filter is None:
         return f"no system call table for {_linux.MACHINE}"
     _linux.forbid_new_privileges()
@@ -89,6 +94,9 @@ def _seccomp_holds(lock: Lock) -> str:
     for attempt in forbidden:
         if _works(attempt):
             return "a forbidden system call went through"
+    os.fchdir(slot.fd)
+    if not may_write and _works(lambda: os.open("trial", os.O_WRONLY | os.O_CREAT)):
+        return "a file could still be opened for writing"
     return ""
 
 
@@ -114,7 +122,7 @@ def try_namespace_fork() -> NamespaceFork:
     return fork
 
 
-def _whole_holds(lock: Lock, slot: Slot) -> str:
+def _whole_holds(lock: Lock, slot: Slot, *, may_write: bool) -> str:
     """All layers together, and the libraries still to be reached under them."""
     job = Job(id=0, memory_bytes=256 << 20, file_bytes=1 << 16, cpu_s=_PATIENCE_S, threads=8, output_bytes=1 << 12, session=False)
     said = os.dup(_REPORT_FD)
@@ -124,7 +132,8 @@ def _whole_holds(lock: Lock, slot: Slot) -> str:
             importlib.import_module(name)
         except ModuleNotFoundError:
             continue  # not in every version
-    with open("trial", "w") as stream:
-        stream.write("x")
-    os.remove("trial")
+    if may_write or lock.filter is None:
+        with open("trial", "w") as stream:
+            stream.write("x")
+        os.remove("trial")
     return ""

@@ -54,6 +54,14 @@ _CHECKED = """
 clone 56 220, fcntl 72 25, kill 62 129, tkill 200 130, tgkill 234 131, prctl 157 167, prlimit64 302 261, ioctl 16 29, socketpair 53 199,
 pipe2 293 59, sendto 44 206, recvfrom 45 207
 """
+_CHANGING = """
+creat 85 -, truncate 76 45, mkdir 83 -, mkdirat 258 34, rmdir 84 -, unlink 87 -, unlinkat 263 35, rename 82 -, renameat 264 38, renameat2 316 276,
+symlink 88 -, symlinkat 266 36
+"""
+"""Of the files' calls above, those that change folders or files by path."""
+_OPENING = """
+open 2 -, openat 257 56
+"""
 _REFUSED = """
 clone3 435 435, openat2 437 437, getxattr 191 8, lgetxattr 192 9, fgetxattr 193 10, listxattr 194 11, llistxattr 195 12, flistxattr 196 13
 """
@@ -74,6 +82,8 @@ _SEND_FLAGS, _RECEIVE_FLAGS = (0, 0x40, 0x4000, 0x4040), (0, 0x2, 0x40, 0x100)
 _AF_UNIX, _SOCK_TYPE_MASK, _SOCK_STREAM = 1, 0xF, 1
 
 _LOAD, _JUMP, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x54, 0x06
+_WRITING = 0x1 | 0x2 | 0x40 | 0x200 | 0x400000
+"""Of open's flags: for writing, for both, create, truncate, unnamed file; the same on both architectures."""
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _NUMBER, _ARCH = 0, 4
 _OWN_PID = 0x7E57_01D5
@@ -87,25 +97,30 @@ def supported(machine: str) -> bool:
     return machine in _AUDIT_ARCH
 
 
-def build_template(machine: str, *, private_root: bool) -> bytes:
+def build_template(machine: str, *, private_root: bool, may_write: bool = True) -> bytes:
     """The filter for a machine, with a place for the child's process id.
 
     With `private_root` the libraries lie on a read-only mount, so mode and time changes are allowed: they can only touch the child's own scratch.
+    Without `may_write` no file can be opened for writing, made, moved or removed anywhere, the child's own scratch included: a filter sees flags, not paths.
+    It is for where neither Landlock nor a private root tells scratch from the rest.
     """
     program: list[Instruction] = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, _AUDIT_ARCH[machine]), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
     if machine == "x86_64":
         program += [(_AT_LEAST, 0, 1, _X32_BIT), (_RETURN, 0, 0, _KILL)]
-    program += _tree(_leaves(machine, private_root=private_root))
+    program += _tree(_leaves(machine, private_root=private_root, may_write=may_write))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
 
 
-def _leaves(machine: str, *, private_root: bool) -> list[tuple[int, list[Instruction]]]:
+def _leaves(machine: str, *, private_root: bool, may_write: bool) -> list[tuple[int, list[Instruction]]]:
     """What is done from each system call number on, in order; neighbours that are treated alike are one entry."""
     answers: dict[int, list[Instruction]] = {}
     for table in (_FILES, _MEMORY, _SIGNALS, _TIME, _SELF, _THREADS, _WAITING, *((_TOUCH,) if private_root else ())):
         answers.update({number: [(_RETURN, 0, 0, _ALLOW)] for number in _numbers(table, machine).values()})
     for name, number in _numbers(_CHECKED, machine).items():
         answers[number] = _checks(name)
+    if not may_write:
+        answers.update({number: [(_RETURN, 0, 0, _ERRNO | errno.EACCES)] for number in _numbers(_CHANGING, machine).values()})
+        answers.update({number: _checks(name) for name, number in _numbers(_OPENING, machine).items()})
     for name, number in _numbers(_REFUSED, machine).items():
         answers[number] = [(_RETURN, 0, 0, _ERRNO | (errno.EOPNOTSUPP if "xattr" in name else errno.ENOSYS))]
     leaves: list[tuple[int, list[Instruction]]] = []
@@ -157,6 +172,8 @@ def _checks(name: str) -> list[Instruction]:
         return _only(1, (_TCGETS, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX), errno.ENOTTY)
     if name == "fcntl":  # not the owner and signal of a descriptor: with them any process of the same user can be killed
         return _only(1, _FCNTL_COMMANDS, errno.EPERM)
+    if name in ("open", "openat"):
+        return [_argument(1 if name == "open" else 2), (_ANY_BIT, 0, 1, _WRITING), (_RETURN, 0, 0, _ERRNO | errno.EACCES), (_RETURN, 0, 0, _ALLOW)]
     if name == "pipe2":
         return _only(1, _PIPE_FLAGS, errno.EINVAL)
     if name in ("sendto", "recvfrom"):

@@ -449,8 +449,8 @@ class Supervisor:
             return
         self._push(child)
         owner = self._owners.get(child.number)
-        if owner is not None and not owner.open:
-            child.kill()
+        if zygote.retiring if owner is None else not owner.open:
+            child.kill()  # nobody waits for it any more
 
     def _child_ended(self, zygote: Zygote, child: Child, status: int, cpu_s: float) -> None:
         child.drain()

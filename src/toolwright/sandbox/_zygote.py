@@ -204,7 +204,7 @@ class Zygote:
         slots = Slots(self._scratch_root, mounts=self._can_mount, root_fd=self._scratch_fd)
         before = self._require_lock()
         slot = slots.take(1 << 16, before.landlock_abi, before.rules)
-        lock, layers = _probe.try_layers(before, slot, self._disabled)
+        lock, layers = _probe.try_layers(before, slot, self._disabled, reading_only=self._reading_filter())
         slots.destroy(slot)
         fork, layers["processes"] = self._choose_fork()
         self._layers.update(layers)
@@ -219,6 +219,12 @@ class Zygote:
         socket.send_fds(self._link, [HELLO + json.dumps(hello).encode()], [pidfd])
         os.close(pidfd)
         return Forking(self._link, lock, slots, fork)
+
+    def _reading_filter(self) -> bytes | None:
+        """The filter for where Landlock turns out not to hold: without a private root, only a ban on all writing keeps files outside scratch safe."""
+        if self._private_root or "seccomp" in self._disabled or not _seccomp.supported(_linux.MACHINE):
+            return None
+        return _seccomp.build_template(_linux.MACHINE, private_root=False, may_write=False)
 
     def _choose_fork(self) -> tuple[Callable[[], int], tuple[bool, str]]:
         """How children are forked, and whether each gets a process id namespace of its own."""
