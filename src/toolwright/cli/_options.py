@@ -20,11 +20,13 @@ DialectName = Annotated[str, typer.Option("--dialect", help="text (no tools whil
 Verify = Annotated[
     str | None,
     typer.Option(
-        help="Verifiers, comma-separated: claims, toolv-code, genrm, prm; 'none' for none. Default: claims, and toolv-code for models that are not embedded."
+        help="Verifiers, comma-separated: claims, toolv-code, genrm, prm, toolv-facts; 'none' for none. "
+        "Default: claims, toolv-code for models that are not embedded, and toolv-facts with --index."
     ),
 ]
 Adapters = Annotated[Path | None, typer.Option(help="A folder with the model's roles, made by distill; pico and nano have their own.")]
 CalibrationFile = Annotated[Path | None, typer.Option("--calibration", help="A file made by calibrate; verifiers that it switches off are left out.")]
+IndexFile = Annotated[Path | None, typer.Option("--index", help="What toolv-facts judges by: a file made by index build.")]
 Temperature = Annotated[float, typer.Option(help="0 is greedy.")]
 MaxTokens = Annotated[int | None, typer.Option(help="Model tokens per candidate, over all its turns.")]
 Seed = Annotated[int, typer.Option(help="Equal seeds give equal samples.")]

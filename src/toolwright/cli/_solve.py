@@ -16,6 +16,7 @@ from toolwright.cli._options import (
     BaseUrl,
     CalibrationFile,
     DialectName,
+    IndexFile,
     Json,
     MaxTokens,
     Model,
@@ -43,6 +44,7 @@ def solve(
     verify: Verify = None,
     adapters: Adapters = None,
     calibration: CalibrationFile = None,
+    index: IndexFile = None,
     temperature: Temperature = 0.8,
     max_tokens: MaxTokens = None,
     seconds: Annotated[float | None, typer.Option(help="Stop drawing after so long and choose from what is there.")] = None,
@@ -82,6 +84,7 @@ def solve(
         allow_degraded=allow_degraded,
         adapters=adapters,
         calibration=calibration,
+        index=index,
     ) as solver:
         typer.echo(f"{solver.engine.name} ready after {duration(time.monotonic() - started)}", err=True)
         longest = duration(solver.estimate_s(text.strip(), n=n))

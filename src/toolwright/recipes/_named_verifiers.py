@@ -14,6 +14,7 @@ from pathlib import Path
 from toolwright.engines import HFEngine
 from toolwright.episodes import Engine, Verifier
 from toolwright.errors import UsageError
+from toolwright.retrieval import Retriever
 from toolwright.verifiers import (
     ChatJudge,
     ChatPrograms,
@@ -26,9 +27,10 @@ from toolwright.verifiers import (
     TaggedJudge,
     TaggedPrograms,
     ToolVCode,
+    ToolVFacts,
 )
 
-VERIFIERS = ("claims", "toolv-code", "genrm", "prm")
+VERIFIERS = ("claims", "toolv-code", "genrm", "prm", "toolv-facts")
 _ROLES = {"toolv-code": "verify", "genrm": "judge", "prm": "judge"}
 ROLE_PROGRAMS = 4
 """Programs per solution of a model that was taught to write them: the paper's k."""
@@ -48,10 +50,11 @@ def packaged_adapters(name: str) -> Path:
     return Path(str(resources.files("toolwright"))) / "embedded" / name / "adapters"
 
 
-def made_verifiers(names: Sequence[str], engine: Engine, sandbox: ProgramRunner, *, adapters: Path | None = None) -> Verifiers:
-    """The verifiers of these names. A name whose role has no adapter asks the model itself, by prompt.
+def made_verifiers(names: Sequence[str], engine: Engine, sandbox: ProgramRunner, *, adapters: Path | None = None, index: Retriever | None = None) -> Verifiers:
+    """The verifiers of these names. A name whose role has no adapter asks the model itself, by prompt. `index`: what toolv-facts searches.
 
-    Raises: UsageError for an unknown name, adapters for a model that is not in this process, or step scores without a model that was taught them.
+    Raises: UsageError for an unknown name, adapters for a model that is not in this process, step scores without a model that was taught them, or toolv-facts
+    without an index.
     """
     if unknown := [name for name in names if name not in VERIFIERS]:
         raise UsageError(f"no verifier {unknown[0]!r}; there are {', '.join(VERIFIERS)}")
@@ -62,6 +65,9 @@ def made_verifiers(names: Sequence[str], engine: Engine, sandbox: ProgramRunner,
     opened = {role: engine.with_adapter(roles[role]) for role in sorted(wanted)} if isinstance(engine, HFEngine) else {}
     made: list[Verifier] = []
     for name in names:
+        if name == "toolv-facts":
+            made.append(_facts(engine, index))
+            continue
         role = _ROLES.get(name, "")
         made.append(_made(name, opened.get(role, engine), sandbox, roles.get(role) if role in opened else None))
     return Verifiers(tuple(made), tuple(opened.values()))
@@ -80,6 +86,12 @@ def _made(name: str, engine: Engine, sandbox: ProgramRunner, adapter: Path | Non
     if not tagged:
         raise UsageError("prm needs a model that was taught to mark steps; distill the role judge of pico or nano, or take genrm")
     return StepRM(engine)
+
+
+def _facts(engine: Engine, index: Retriever | None) -> ToolVFacts:
+    if index is None:
+        raise UsageError("toolv-facts judges by documents; build an index with: toolwright index build SOURCE --out FILE, and give it with --index")
+    return ToolVFacts(engine, index)
 
 
 def _is_tagged(adapter: Path) -> bool:

@@ -19,6 +19,7 @@ from toolwright.episodes import Budget, Choice, Engine, Episode, Problem, Prompt
 from toolwright.errors import UsageError
 from toolwright.recipes._named_verifiers import VERIFIERS, made_verifiers, packaged_adapters
 from toolwright.recipes.calibrate import switched_off
+from toolwright.retrieval import FtsIndex, Retriever, open_index
 from toolwright.rollouts import Rollout
 from toolwright.sandbox import Sandbox, SandboxBackend
 from toolwright.scaling import solve
@@ -38,9 +39,11 @@ class Solver:
         model: an embedded model's name, a folder, a hub id; with `base_url` the name of a served model.
         base_url: an OpenAI-compatible server.
         dialect: how the model may call the interpreter while it writes; ``text`` means not at all.
-        verify: verifier names (claims, toolv-code, genrm, prm); None takes claims, and ToolV-code too where the model is not an embedded one.
+        verify: verifier names (claims, toolv-code, genrm, prm, toolv-facts); None takes claims, ToolV-code too where the model is not an embedded one, and
+            ToolV-facts where there is an index.
         adapters: a folder with the model's roles, made by `toolwright distill`; the embedded models' own where None.
         calibration: a file made by `toolwright calibrate`; verifiers that it switches off are left out.
+        index: what ToolV-facts searches: a file made by `toolwright index build`, or a retriever.
         params: how to draw.
         allow_degraded: accept a sandbox that only has system-call filters.
         sandbox: what runs programs, in place of a `Sandbox`; the solver closes it.
@@ -62,13 +65,17 @@ class Solver:
         sandbox: SandboxBackend | None = None,
         adapters: Path | None = None,
         calibration: Path | None = None,
+        index: Path | Retriever | None = None,
     ) -> None:
         if dialect not in DIALECTS:
             raise UsageError(f"no dialect {dialect!r}; there are {', '.join(DIALECTS)}")
         embedded = engine is None and base_url is None and (model or "nano") in EMBEDDED
-        names = verify if verify is not None else VERIFIERS[:1] if embedded else VERIFIERS[:2]
+        usual = (*(VERIFIERS[:1] if embedded else VERIFIERS[:2]), *(("toolv-facts",) if index is not None else ()))
+        names = verify if verify is not None else usual
         if unknown := [name for name in names if name not in VERIFIERS]:
             raise UsageError(f"no verifier {unknown[0]!r}; there are {', '.join(VERIFIERS)}")
+        searched = open_index(index) if isinstance(index, Path) else index
+        self._index = searched if isinstance(index, Path) and isinstance(searched, FtsIndex) else None
         off = switched_off(calibration) if calibration is not None else frozenset()
         self.engine: Engine = engine if engine is not None else load_engine(model, base_url=base_url, api_key=api_key)
         # The sandbox starts with the first snippet, so a solver that runs none pays nothing for it.
@@ -76,7 +83,7 @@ class Solver:
         tools: tuple[Tool, ...] = () if dialect == "text" else (PythonTool(self.sandbox),)
         self.rollout = Rollout(self.engine, dialect=dialect, tools=tools, params=params or SamplingParams(max_new_tokens=320 if embedded else 1024))
         roles = packaged_adapters(model or "nano") if adapters is None and embedded else adapters
-        made = made_verifiers([name for name in names if name.replace("-", "_") not in off], self.engine, self.sandbox, adapters=roles)
+        made = made_verifiers([name for name in names if name.replace("-", "_") not in off], self.engine, self.sandbox, adapters=roles, index=searched)
         self.verifiers: tuple[Verifier, ...] = made.verifiers
         self._engines = (self.engine, *made.engines)
 
@@ -120,10 +127,12 @@ class Solver:
         return (taken[0] + per_token * self.rollout.params.max_new_tokens) * -(-n // width)
 
     def close(self) -> None:
-        """Free the model and the sandbox; safe to call twice."""
+        """Free the model, the sandbox and an index that was opened here; safe to call twice."""
         for engine in self._engines:
             _run(engine.aclose())
         _run(self.sandbox.aclose())
+        if self._index is not None:
+            self._index.close()
 
     def __enter__(self) -> Solver:
         return self
