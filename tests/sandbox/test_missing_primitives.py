@@ -1,0 +1,110 @@
+"""Each primitive really taken away: the sandbox reaches the documented level, or refuses; never does it go on in silence with less."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandbox's layers are Linux's")
+REFUSED = {"PermissionError", "FileNotFoundError", "OSError"}
+ON_DEMAND = {"cgroup", "processes"}
+"""Layers that are only there where they were asked for."""
+SYSTEM_CALLS = ("socket", "fork", "exec", "kill", "namespace")
+
+
+def facts(scenario: str, user: str = "same") -> dict[str, Any]:
+    command = [sys.executable, str(Path(__file__).parent / "missing_primitive.py"), scenario, "--user", user]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 3:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def holds(found: dict[str, Any], level: int, missing: set[str]) -> None:
+    """It works at that level, says what is missing and why, and every attack on what is left is refused."""
+    assert found["level"] == level, found
+    assert {name for name, (active, _) in found["layers"].items() if not active} - ON_DEMAND == missing
+    assert all(why for _, why in found["layers"].values())
+    assert found["sum"] == ["ok", "2", "", level]
+    assert found["session"] == ["ok", "42", "", level]
+    attacks = found["attacks"]
+    kept = attacks if level >= 2 or "root" not in missing else {name: attacks[name] for name in (*SYSTEM_CALLS, "write")}
+    assert all(ended[0] == "error" and ended[2] in REFUSED and ended[3] == level for ended in kept.values()), attacks
+
+
+@pytest.mark.parametrize("user", ["same", "nobody"])
+def test_without_namespaces_seccomp_and_landlock_stand_alone(user: str) -> None:
+    found = facts("no_namespaces", user)
+    holds(found, 2, {"namespaces", "root"})
+    assert "not permitted" in found["layers"]["namespaces"][1]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "missing"),
+    [("no_landlock", {"landlock"}), ("no_landlock_nor_namespaces", {"landlock", "namespaces", "root"})],
+    ids=["alone", "and namespaces"],
+)
+def test_without_landlock_it_is_level_1_and_refused_unless_accepted(scenario: str, missing: set[str]) -> None:
+    found = facts(scenario)
+    assert found["plain"]["refused"].startswith("UsageError: this machine gives sandbox level 1")
+    assert "landlock" in found["plain"]["refused"] and "allow_degraded=True" in found["plain"]["refused"]
+    holds(found["accepted"], 1, missing)
+
+
+def test_without_seccomp_it_is_level_0_and_refused_even_where_level_1_is_accepted() -> None:
+    found = facts("no_seccomp")
+    for way in ("plain", "degraded"):
+        assert found[way]["refused"].startswith("UsageError: this machine gives sandbox level 0")
+        assert "allow_unsafe=True" in found[way]["refused"] and "seccomp" in found[way]["refused"]
+
+
+def test_lower_hard_limits_are_kept_and_do_not_fail_every_snippet() -> None:
+    found = facts("low_limits")
+    assert len(found["found"]) == len(found["hard"])
+    assert all(inside <= outside for inside, outside in zip(found["found"], found["hard"], strict=True)), found
+    assert found["bomb"][0] == "memory", found
+    assert found["level"] >= 2
+
+
+def test_read_only_tmp_changes_nothing_at_level_3_and_moves_scratch_at_level_2() -> None:
+    found = facts("read_only_tmp")
+    assert found["level 3"]["sum"][0] == "ok", found
+    assert found["level 2"]["sum"] == ["ok", "2", "", 2], found
+
+
+def test_where_scratch_can_be_made_nowhere_level_2_is_refused_with_the_reason() -> None:
+    found = facts("read_only_everywhere")
+    assert found["level 3"]["sum"][0] == "ok", found
+    level_2 = found["level 2"]
+    if "refused" in level_2:
+        assert "scratch" in level_2["refused"], level_2
+    else:
+        assert level_2["sum"] == ["ok", "2", "", 2], level_2
+
+
+def test_out_of_descriptors_is_the_sandboxes_fault_and_passes() -> None:
+    found = facts("few_descriptors")
+    assert set(found["outcomes"]) <= {"ok", "infra"}, found
+    assert set(found["values"]) <= {"7"}, found
+    assert found["after"][:2] == ["ok", "2"], found
+
+
+def test_no_memory_to_fork_is_the_sandboxes_fault_and_told() -> None:
+    found = facts("no_fork")
+    assert found["run"][0] == "infra" and "Cannot allocate memory" in found["why"], found
+    assert found["refused"].startswith("SandboxFault: the sandbox cannot start"), found
+    assert found["left"] == 0, "processes were left behind"
+
+
+def test_no_process_left_to_fork_is_the_sandboxes_fault_and_passes() -> None:
+    found = facts("few_processes")
+    assert found["outcomes"] == ["infra", "ok"], found
+    assert all("could not fork" in why for why in found["why"]), found
+    assert found["after"][:2] == ["ok", "2"], found
