@@ -7,6 +7,7 @@ import ast
 import pytest
 
 from toolwright.verifiers import variants
+from toolwright.verifiers._crosscheck import apart, together
 from toolwright.verifiers._literals import why_not_worked_out
 
 QUESTION = "Ducks lay 16 eggs; 3 and 4 are used; the rest is sold for $2 each. How much is that?"
@@ -66,3 +67,27 @@ def test_an_answer_that_the_question_tells_too_is_changed_where_it_is_compared()
 def test_an_answer_that_is_no_number_is_left_alone() -> None:
     found = variants("from sympy import sqrt\nprint(sqrt(8) == 2 * sqrt(2))", answer="2\\sqrt{2}", question=QUESTION)
     assert found.other_answer is None and found.any_answer is None and found.other_numbers
+
+
+def test_plain_programs_run_together_and_others_do_not() -> None:
+    plain = variants("left = 16 - 3 - 4\nif left > 0:\n    left *= 2\nprint(left == 18)", answer="18", question=QUESTION)
+    script = together(plain)
+    assert script is not None
+    said: list[str] = []
+    exec(script, {"__name__": "sandbox", "print": lambda *a: said.append(" ".join(map(str, a)))})
+    # Of the programs themselves only the last line is printed; their own print is this one too, so it is all in one list here.
+    assert said[:3] == ["True", "False", "True"]
+    assert not any(word in script for word in ("sympy", "exec", "eval", "compile")), "a light sandbox would not take it"
+    for program in (
+        "import math\nprint(math.isclose(2 * 9, 18))",
+        "for i in range(3):\n    print(i * 9 == 18)",
+        "print(sum(n for n in (9, 9)) == 18)",
+        "exit(9 * 2 == 18)",
+    ):
+        assert together(variants(program, answer="18", question=QUESTION)) is None
+
+
+def test_what_they_said_is_told_apart() -> None:
+    assert apart('noise\n[["True\\n", ""], [null, "NameError: x"]]\n') == [("True\n", ""), (None, "NameError: x")]
+    for broken in ("", "True", "[1, 2]", "{}x"):
+        assert apart(broken) is None

@@ -11,12 +11,14 @@ from __future__ import annotations
 import ast
 import copy
 import inspect
+import json
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from toolwright.verifiers._literals import as_number, called, comparisons, literal, literal_names, numbers_in
-from toolwright.verifiers._sameness import same
+from toolwright.verifiers._sameness import same, symbolic
 
 _NUMBERS_TRIED = 3
 _ANYTHING = '''
@@ -35,8 +37,9 @@ _anything = _Anything()
 
 @dataclass(frozen=True, slots=True)
 class Variants:
-    """The program changed in ways that must change what it says; each ready to run."""
+    """The program, and itself changed in ways that must change what it says."""
 
+    program: str
     other_answer: str | None
     """The candidate's answer replaced by another one; None where it cannot be told apart."""
     any_answer: str | None
@@ -44,10 +47,21 @@ class Variants:
     other_numbers: tuple[str, ...]
     """One of the numbers it works with replaced by another one."""
 
+    def programs(self) -> list[str]:
+        """All of them, the program first, in the order of the fields."""
+        return [self.program, *(each for each in (self.other_answer, self.any_answer) if each is not None), *self.other_numbers]
+
+    def ready(self) -> Variants:
+        """The same, each with what it may call, to be run on its own."""
+        anything = None if self.any_answer is None else _ready(f"{_ANYTHING}{self.any_answer}")
+        return Variants(
+            _ready(self.program), None if self.other_answer is None else _ready(self.other_answer), anything, tuple(map(_ready, self.other_numbers))
+        )
+
 
 def runnable(program: str) -> str:
     """The program as it is run: with `same` at hand, which also decides its own ``==`` (outside of loops, where that would take time)."""
-    return f"{_PRELUDE}{ast.unparse(_with_same(ast.parse(program)))}\n"
+    return _ready(ast.unparse(_with_same(ast.parse(program))))
 
 
 def variants(program: str, *, answer: str | None, question: str) -> Variants:
@@ -62,15 +76,63 @@ def variants(program: str, *, answer: str | None, question: str) -> Variants:
     values = list(dict.fromkeys(_value_at(tree, n) for n in used))
     values.sort(key=lambda v: v not in told)
     numbers = (_changed(tree, {n for n in used if _value_at(tree, n) == v}, _larger) for v in values[:_NUMBERS_TRIED])
-    return Variants(
-        None if other is None else f"{_PRELUDE}{other}\n",
-        None if anything is None else f"{_PRELUDE}{_ANYTHING}{anything}\n",
-        tuple(f"{_PRELUDE}{each}\n" for each in numbers),
+    return Variants(ast.unparse(tree), other, anything, tuple(numbers))
+
+
+def together(changed: Variants) -> str | None:
+    """One script that runs the program and all its variants, for programs so plain that nothing of one can reach another; None for all others."""
+    programs = changed.programs()
+    if not all(_is_plain(ast.parse(each)) for each in programs):
+        return None
+    bodies = "".join(f"def _program_{i}():\n{textwrap.indent(each, '    ')}\n" for i, each in enumerate(programs))
+    names = ", ".join(f"_program_{i}" for i in range(len(programs)))
+    return f"{_ready(_ANYTHING)}{bodies}{_TOGETHER.format(names=names)}"
+
+
+def apart(stdout: str) -> list[tuple[str | None, str]] | None:
+    """(what it printed, or None and its error) of each program of such a script; None where it did not get that far."""
+    try:
+        found = json.loads(stdout.splitlines()[-1])
+        return [(None if said is None else str(said), str(error)) for said, error in found]
+    except (ValueError, TypeError, IndexError):
+        return None
+
+
+def _ready(program: str) -> str:
+    """The program with what it may call."""
+    needed = [inspect.getsource(same)] + ([inspect.getsource(symbolic)] if "sympy" in program else [])
+    # Annotations must stay unread: the names in them are not imported there.
+    return "from __future__ import annotations\n" + "\n".join(needed) + f"\n_same = same\n{program}\n"
+
+
+_TOGETHER = """
+import contextlib, io, json
+_said = []
+for _each in ({names},):
+    _out = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(_out):
+            _each()
+        _said.append([_out.getvalue(), ""])
+    except Exception as _error:
+        _said.append([None, type(_error).__name__ + ": " + str(_error)])
+print(json.dumps(_said))
+"""
+_PLAIN_NODES = (
+    ast.Module, ast.Assign, ast.AugAssign, ast.Expr, ast.If, ast.IfExp, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Constant,
+    ast.Tuple, ast.List, ast.Load, ast.Store, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
+)  # fmt: skip
+_PLAIN_CALLS = {"print", "same", "_same", "abs", "round", "int", "float", "str", "bool", "min", "max", "sum", "len", "divmod"}
+
+
+def _is_plain(tree: ast.Module) -> bool:
+    """Whether it is a few calculations and a print: nothing imported, defined, repeated or reached into."""
+    return all(
+        isinstance(node, _PLAIN_NODES)
+        and (not isinstance(node, ast.Call) or (isinstance(node.func, ast.Name) and node.func.id in _PLAIN_CALLS))
+        and not (isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" in node.value)
+        for node in ast.walk(tree)
     )
-
-
-# Annotations must stay unread: the names in them are not imported there.
-_PRELUDE = f"from __future__ import annotations\n{inspect.getsource(same)}\n_same = same\n"
 
 
 class _SameCalls(ast.NodeTransformer):

@@ -38,17 +38,22 @@ def same(a: Any, b: Any) -> bool:
         return a == b
     if isinstance(a, (int, float, complex, Fraction)) and isinstance(b, (int, float, complex, Fraction)):
         return cmath.isclose(complex(a), complex(b), rel_tol=1e-9, abs_tol=1e-9)
-    if any(type(each).__module__.startswith("sympy") for each in (a, b)):
-        import sympy
-
-        if a == b:
-            return True
-        try:
-            left, right = sympy.sympify(a), sympy.sympify(b)
-            difference = sympy.simplify(left - right)
-            if difference == 0 or not difference.free_symbols:
-                return bool(difference == 0) or bool(abs(sympy.N(difference)) <= 1e-9 * max(1, abs(sympy.N(left))))
-            return bool(left.equals(right))
-        except (TypeError, ValueError, AttributeError, sympy.SympifyError):
-            return False
+    if hasattr(a, "free_symbols") or hasattr(b, "free_symbols"):
+        return symbolic(a, b)
     return bool(a == b)
+
+
+def symbolic(a: Any, b: Any) -> bool:
+    """The same for sympy's objects; goes along only with programs that use sympy, because a sandbox is quicker without it."""
+    import sympy
+
+    if a == b:
+        return True
+    try:
+        left, right = sympy.sympify(a), sympy.sympify(b)
+        difference = sympy.simplify(left - right)
+        if difference == 0 or not difference.free_symbols:
+            return bool(difference == 0) or bool(abs(sympy.N(difference)) <= 1e-9 * max(1, abs(sympy.N(left))))
+        return bool(left.equals(right))
+    except (TypeError, ValueError, AttributeError, sympy.SympifyError):
+        return False

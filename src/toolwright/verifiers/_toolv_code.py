@@ -24,7 +24,7 @@ from toolwright.checks import extract_answer
 from toolwright.episodes import Completion, Cost, Engine, Episode, Problem, Prompt, SamplingParams, ToolResult, Verdict, derive_seed, digest
 from toolwright.errors import SandboxFault, UsageError
 from toolwright.sandbox import Outcome, SandboxLimits, SandboxResult
-from toolwright.verifiers._crosscheck import runnable, variants
+from toolwright.verifiers._crosscheck import Variants, apart, runnable, together, variants
 from toolwright.verifiers._forms import ChatPrograms, ProgramForm, asked
 from toolwright.verifiers._literals import why_not_worked_out
 from toolwright.verifiers._programs import extract_program, printed_verdict, why_no_check
@@ -152,41 +152,36 @@ class ToolVCode:
         why = why or why_not_worked_out(ast.parse(program), question=asked(about.problem), solution=about.solution)
         if why is not None:
             return _without_verdict(why, "no_check", program)
-        done = await self._sandbox.run(runnable(program), limits=self._limits, seed=seed)
-        said = printed_verdict(done.stdout) if done.ok else None
-        meta = {"program": program, "said": said, "repaired": False}
-        text = done.stdout.strip() if done.ok else done.error or done.stderr.strip() or done.outcome.value
-        result = ToolResult(text[-_TAIL:], done.ok, done.outcome.value, "python", done.wall_s, meta)
-        if said is None or not self._crosscheck:
-            return _Run(said, result, _trouble(done), done.outcome is Outcome.INFRA, 1)
-        echo, runs = await self._echo(program, said, about, seed)
-        if echo is not None:
-            return replace(_without_verdict(echo, "echo", program), runs=1 + runs)
-        return _Run(said, result, runs=1 + runs)
+        if not self._crosscheck:
+            done = await self._sandbox.run(runnable(program), limits=self._limits, seed=seed)
+            return _as_run(program, done, printed_verdict(done.stdout) if done.ok else None, 1)
+        return await self._crosschecked(program, variants(program, answer=about.answer, question=about.problem.question), seed)
 
-    async def _echo(self, program: str, said: bool, about: _Asked, seed: int) -> tuple[str | None, int]:
-        """Why the program would say so of any answer or any question, and how many runs that took to find out; None where it would not."""
-        changed = variants(program, answer=about.answer, question=about.problem.question)
-        if not said:
-            if changed.any_answer is None:
-                return None, 0
-            (answer,) = await self._say(seed, changed.any_answer)
-            return ("It says False of every answer." if answer is False else None), 1
-        answers = [changed.other_answer] if changed.other_answer is not None else []
-        found = await self._say(seed, *answers, *changed.other_numbers)
-        if answers and found[0] is True:
-            return "It says True of another answer too.", len(found)
-        numbers = found[len(answers) :]
-        if numbers and all(each is True for each in numbers):
-            return "It says True whatever the question's numbers are.", len(found)
-        return None, len(found)
-
-    async def _say(self, seed: int, *programs: str) -> list[bool | None]:
-        """What changed programs print; None for one that fails, which is something else too. Raises: SandboxFault where the sandbox failed."""
-        results = await asyncio.gather(*(self._sandbox.run(program, limits=self._limits, seed=seed) for program in programs))
-        if any(done.outcome is Outcome.INFRA for done in results):
-            raise SandboxFault(f"the sandbox failed on the cross-check of a program: {results[0].error}")
-        return [printed_verdict(done.stdout) if done.ok else None for done in results]
+    async def _crosschecked(self, program: str, changed: Variants, seed: int) -> _Run:
+        """The program's run, and those of its variants that its verdict calls for; all in one where the program is plain enough."""
+        script = together(changed)
+        if script is not None:
+            done = await self._sandbox.run(script, limits=self._limits, seed=seed)
+            outputs = apart(done.stdout) if done.ok else None
+            # Otherwise something in it went wrong: which of them, shows when each runs alone.
+            if outputs is not None and len(outputs) == len(changed.programs()):
+                text, error = outputs[0]
+                done = replace(done, stdout=text or "", outcome=Outcome.OK if text is not None else Outcome.ERROR, error=error or None)
+                said = [None if text is None else printed_verdict(text) for text, _ in outputs]
+                run = _as_run(program, done, said[0], 1)
+                return run if run.said is None else _unless_echo(run, program, changed, said[1:])
+        changed = changed.ready()
+        done = await self._sandbox.run(changed.program, limits=self._limits, seed=seed)
+        run = _as_run(program, done, printed_verdict(done.stdout) if done.ok else None, 1)
+        if run.said is None:
+            return run
+        # A program that said True answers for the other answer and numbers, one that said False for any answer.
+        needed = replace(changed, any_answer=None) if run.said else replace(changed, other_answer=None, other_numbers=())
+        results = await asyncio.gather(*(self._sandbox.run(each, limits=self._limits, seed=seed) for each in needed.programs()[1:]))
+        if any(each.outcome is Outcome.INFRA for each in results):
+            raise SandboxFault("the sandbox failed on the cross-check of a program")
+        said = [printed_verdict(each.stdout) if each.ok else None for each in results]
+        return _unless_echo(replace(run, runs=1 + len(said)), program, needed, said)
 
     def _conclude(self, runs: list[_Run], cost: Cost) -> Verdict:
         said = [run.said for run in runs if run.said is not None]
@@ -202,6 +197,31 @@ class ToolVCode:
         if any(said):
             return Verdict(1.0, f"{_programs(sum(said), of=len(runs))} found the answer right.{without}", self.name, evidence, cost)
         return Verdict(0.0, f"{_programs(len(said), of=len(runs))} found the answer wrong.{without}", self.name, evidence, cost)
+
+
+def _as_run(program: str, done: SandboxResult, said: bool | None, runs: int) -> _Run:
+    text = done.stdout.strip() if done.ok else done.error or done.stderr.strip() or done.outcome.value
+    meta = {"program": program, "said": said, "repaired": False}
+    result = ToolResult(text[-_TAIL:], done.ok, done.outcome.value, "python", done.wall_s, meta)
+    return _Run(said, result, _trouble(done), done.outcome is Outcome.INFRA, runs)
+
+
+def _unless_echo(run: _Run, program: str, changed: Variants, said: list[bool | None]) -> _Run:
+    """The run, or one without a verdict where the variants show that it would say so anyway. `said`: of the variants, in their order; None for one that failed,
+    which is something else too.
+    """
+    left = iter(said)
+    other = next(left) if changed.other_answer is not None else None
+    anything = next(left) if changed.any_answer is not None else None
+    numbers = list(left)
+    why = ""
+    if run.said and other is True:
+        why = "It says True of another answer too."
+    elif run.said and numbers and all(each is True for each in numbers):
+        why = "It says True whatever the question's numbers are."
+    elif run.said is False and anything is False:
+        why = "It says False of every answer."
+    return replace(_without_verdict(why, "echo", program), runs=run.runs) if why else run
 
 
 def _without_verdict(trouble: str, outcome: str, program: str | None) -> _Run:
