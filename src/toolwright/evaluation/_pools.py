@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from toolwright.episodes import Strategy, Verdict, Verifier
+from toolwright.episodes import Episode, Strategy, Verdict, Verifier
 from toolwright.errors import UsageError
 from toolwright.evaluation._cells import SamplePool
 from toolwright.evaluation._evaluate import check_ns, named
@@ -34,8 +34,8 @@ async def evaluate_pool(
     """The report of strategies over recorded samples; without `ns`, powers of two up to the samples every problem has.
 
     `rewards`: scores in [0, 1] by (problem id, sample index) that a reward model gave when the pool was recorded; what ranks then ranks by them.
-
-    `recorded_answers` takes the answers the pool recorded (of programs: what they computed) in place of those in the text.
+    `recorded_answers` takes the answers the pool recorded (of programs: what they computed) in place of those in the text. Tokens that were not recorded are
+    estimated at four characters each.
 
     Raises: UsageError for problems without gold answers, and for an n above what some problem has.
     """
@@ -67,10 +67,17 @@ def _recorded_rewards(rewards: Mapping[Key, float]) -> RecordedVerifier:
     return RecordedVerifier("recorded reward", verdicts)
 
 
+def _with_tokens(episode: Episode) -> Episode:
+    """The episode with its tokens estimated from its length where none were recorded: four characters each, as where a server does not tell."""
+    if episode.cost.model_tokens:
+        return episode
+    return replace(episode, cost=replace(episode.cost, model_tokens=max(1, len(episode.model_text) // 4)))
+
+
 async def _sample_pool(pool: Pool, number: int, verifiers: Sequence[Verifier], run_seed: int, recorded_answers: bool) -> SamplePool:
     problem = pool.problems[number]
     candidates, verdicts = [], []
-    for episode in pool.of(problem.id):
+    for episode in map(_with_tokens, pool.of(problem.id)):
         found = [without_evidence(v) for v in await judge_each(problem.asked(), episode, verifiers, seed=run_seed)]
         candidate = as_candidate(problem, episode)
         if recorded_answers:

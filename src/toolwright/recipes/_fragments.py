@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from toolwright.recipes._pool_tables import CARDS_HEAD, card_rows, pool_tables
 from toolwright.recipes._results import read_result
 
 COMMANDS = {
@@ -23,6 +24,7 @@ COMMANDS = {
     "claims": "python -m toolwright.recipes.claims_study --write results/claims.json",
     "equivalence": "python -m toolwright.recipes.equivalence_study --write results/equivalence.json",
     "retrieval": "python -m toolwright.recipes.retrieval_study --write results/retrieval.json",
+    "pools": "python -m toolwright.recipes.pools_study --write results/pools.json",
     "sandbox": "python benchmarks/sandbox.py --write",
     "engine": "python benchmarks/engine.py --write",
     "solve": "python benchmarks/solve.py --write",
@@ -348,6 +350,18 @@ def _spread(row: Row, name: str, places: int = 1) -> str:
     return f"{value} ({low}–{high})"
 
 
+def _pools(sources: Sources) -> str:
+    """Votes, rewards and programs of recorded pools, with the most samples there are."""
+    content = sources.result("pools")
+    return "\n\n".join(_table(head, rows) for head, rows in pool_tables(content["tables"])) + _origin(content)
+
+
+def _pool_cards(sources: Sources) -> str:
+    """The claims check as a filter, on every pool of text."""
+    content = sources.result("pools")
+    return _table(CARDS_HEAD, card_rows(content["tables"])) + _origin(content)
+
+
 def _sandbox(sources: Sources) -> str:
     """Speed of the sandbox beside a fresh interpreter for each snippet."""
     content = sources.result("sandbox")
@@ -449,6 +463,8 @@ FRAGMENTS: Mapping[str, Callable[[Sources], str]] = {
     "equivalence": _equivalence,
     "retrieval": _retrieval,
     "encyclopedia": _encyclopedia,
+    "pools": _pools,
+    "pools-cards": _pool_cards,
     "sandbox": _sandbox,
     "engine": _engine,
     "solve": _solve,
