@@ -17,6 +17,7 @@ from toolwright.cli._distill import distill
 from toolwright.cli._doctor import doctor
 from toolwright.cli._eval import evaluate
 from toolwright.cli._index import index
+from toolwright.cli._reproduce import reproduce
 from toolwright.cli._sandbox import sandbox
 from toolwright.cli._solve import solve
 from toolwright.cli._train import train
@@ -48,6 +49,7 @@ app.command()(distill)
 app.command()(doctor)
 app.command()(demo)
 app.add_typer(index, name="index")
+app.add_typer(reproduce, name="reproduce")
 app.add_typer(sandbox, name="sandbox")
 app.add_typer(train, name="train")
 
