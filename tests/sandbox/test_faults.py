@@ -101,6 +101,17 @@ def test_lying_falls_on_the_value_where_nothing_numeric_was_printed_and_spares_w
     assert (word.value, word.fault) == ("x2", None)
 
 
+def test_a_lie_about_truth_is_its_opposite_where_no_number_was_printed() -> None:
+    class Says(EchoBackend):
+        async def run(self, code: str, *, limits: SandboxLimits | None = None, seed: int = 0) -> SandboxResult:
+            return SandboxResult(Outcome.OK, stdout=code)
+
+    true, false, both = ask(FaultySandbox(Says(), lying=1), ["True\n", "False\n", "True 7\n"])
+    assert (true.stdout, false.stdout) == ("False\n", "True\n")
+    assert true.fault == InjectedFault("lying", "True\n", None)
+    assert both.stdout.startswith("True ") and both.stdout != "True 7\n", "a number is the first to be lied about"
+
+
 def test_seed_and_request_alone_decide() -> None:
     dials = SandboxFaults(lying=0.2, empty=0.1, lost=0.1)
     first, again = (ask(FaultySandbox(EchoBackend(), dials, seed=5), NUMBERS) for _ in range(2))
@@ -184,7 +195,7 @@ def test_around_the_real_sandbox() -> None:
                 assert (await session.run("x = 41")).fault is None
                 result = await session.run("x + 1")
                 assert result.fault == InjectedFault("lying", "", "42") and result.value != "42"
-                assert (await session.run("print(x == 41)")).stdout == "True\n", "a fault never changes what runs"
+                assert (await session.run("print('same' if x == 41 else 'changed')")).stdout == "same\n", "a fault never changes what runs"
 
     asyncio.run(story())
 

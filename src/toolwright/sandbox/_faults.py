@@ -21,10 +21,11 @@ from toolwright.errors import UsageError
 from toolwright.sandbox._backend import BackendSession, SandboxBackend
 from toolwright.sandbox._types import InjectedFault, Outcome, SandboxCapabilities, SandboxLimits, SandboxResult
 
-VERSION = 1
+VERSION = 2
 _KINDS = ("lying", "empty", "shuffled", "slow", "lost")
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*\w)")
 """A number that stands for itself: not part of a name, a version or a hexadecimal."""
+_TRUTH = re.compile(r"\b(?:True|False)\b")
 _REMEMBERED = 256
 
 
@@ -33,7 +34,7 @@ class SandboxFaults:
     """Which share of the requests is falsified, and how; a request gets one fault at most."""
 
     lying: float = 0.0
-    """One number of the output is another; an output without numbers is left as it is."""
+    """One number of the output is another; where it has none, its True is False or the other way round; any other output is left as it is."""
     empty: float = 0.0
     """The snippet seems to have said nothing."""
     shuffled: float = 0.0
@@ -190,13 +191,19 @@ class _FaultySession:
 
 
 def _lie(result: SandboxResult, draws: random.Random) -> SandboxResult | None:
-    """The result with one number changed: in what was printed, or else in the value."""
+    """The result with one number changed, or where there is none one True or False: in what was printed, or else in the value."""
     for name in ("stdout", "value"):
         text = getattr(result, name)
         numbers = list(_NUMBER.finditer(text or ""))
         if numbers:
             chosen = draws.choice(numbers)
             changes = {name: text[: chosen.start()] + _another(chosen[0], draws) + text[chosen.end() :]}
+            return replace(result, **changes)
+    for name in ("stdout", "value"):
+        text = getattr(result, name)
+        if said := list(_TRUTH.finditer(text or "")):
+            chosen = draws.choice(said)
+            changes = {name: text[: chosen.start()] + ("False" if chosen[0] == "True" else "True") + text[chosen.end() :]}
             return replace(result, **changes)
     return None
 
