@@ -34,9 +34,28 @@ TABLES = {
         "math500": [{"against": "itself", "golds": 5, "equal": 5, "unequal": 0, "undecided": 0}],
     },
     "sandbox": {
-        "fresh": {"trivial": {"p50_ms": 20.0, "p90_ms": 30.0, "per_second": 50.0}},
-        "sandbox": {"level": 3, "start_s": 0.5, "trivial": {"p50_ms": 2.0, "p90_ms": 3.0, "per_second": 500.0, "p99_s_at_64": 0.1, "turn_ms": 0.4}},
-        "conditions": {"repeat": 100},
+        "sandbox": {
+            "name": "sandbox, level 3",
+            "apart": "level 3: landlock, seccomp",
+            "trivial": {"p50_ms": 2.0, "per_second": 500.0, "p99_s_at_64": 0.1, "turn_ms": 0.1, "paced_ms": 0.2},
+            "sympy": {"p50_ms": 4.0, "per_second": 250.0},
+        },
+        "bubblewrap": {
+            "name": "bubblewrap",
+            "apart": "namespaces",
+            "sympy": {"p50_ms": 300.0, "per_second": 5.0, "ratio": {"at_2": {"median": 50.0, "low": 40.0, "high": 60.0}}},
+        },
+        "not_installed": {"pebble": "it is not installed"},
+        "conditions": {"rounds": 5},
+    },
+    "soak": {
+        "soak": {
+            **dict.fromkeys(("answered", "per_second", "at_once", "wrong", "unanswered", "run_again_by_the_caller", "sessions_lost_to_kills"), 5),
+            **{"outcomes": {"ok": 5000}, "zygotes_killed": 7, "supervisors_killed": 3, "p50_ms_first_tenth": 2.0, "p50_ms_last_tenth": None},
+            "before": {"processes": 9, "descriptors": 200, "mib": 150.0},
+            "after": {"processes": 9, "descriptors": 199, "mib": 151.0},
+            "left": {"processes": 0, "files": 0, "descriptors": 0},
+        }
     },
     "retrieval": {
         "scifact": [{"search": "fts5", "claims": 300, **spread("ndcg10"), **spread("recall3")}],
@@ -74,7 +93,11 @@ def sources(tmp_path):
         ("retrieval", "| fts5 | 300 | 0.700 (0.600–0.800) | 70.0 (60.0–80.0) |"),
         ("retrieval", "| q | fts5 | 9 | 12 | 1.0 | 2.0 | 3.0 |"),
         ("encyclopedia", "| 2,000 | 6 | one | 9 | 70.0 (60.0–80.0) |"),
-        ("sandbox", "| sandbox, level 3 | trivial | 2.0 | 3.0 | 500 | 0.4 | 0.10 |"),
+        ("sandbox", "| sandbox, level 3 | 2.0 | – | 4.0 | 250 | – | 0.20 | 0.10 | level 3: landlock, seccomp |"),
+        ("sandbox", "| bubblewrap | – | – | 300.0 | 5 | 50 (40–60) | – | – | namespaces |"),
+        ("sandbox", "| pebble: not measured | – | – | – | – | – | – | – | it is not installed |"),
+        ("soak", "| zygotes and supervisors killed | 7 and 3 |"),
+        ("soak", "| descriptors of the helpers | 200 before, 199 after |"),
         ("engine", "| 6M | 16 | mixed | 2 | 1 | 2.0 |"),
         ("solve", "| quick | 3.0 | 2.0–4.0 | **no** |"),
         ("all-claims", "| quick: median ≤ 6 s | 3 (2–4) | – | **no** | `engine.json` |"),
@@ -105,7 +128,10 @@ def test_what_is_not_measured_says_which_command_measures_it(tmp_path, name):
 @pytest.mark.parametrize("command", COMMANDS.values())
 def test_the_commands_that_are_told_exist(command):
     words = command.split()
-    where = ROOT / "src" / (words[2].replace(".", "/") + ".py") if words[1] == "-m" else ROOT / words[1]
+    if words[0] == "scripts/bench":
+        where = ROOT / "benchmarks" / f"{words[1]}.py"
+    else:
+        where = ROOT / "src" / (words[2].replace(".", "/") + ".py") if words[1] == "-m" else ROOT / words[1]
     assert where.is_file()
 
 

@@ -16,6 +16,9 @@ from typing import Any
 
 from toolwright.recipes._pool_tables import CARDS_HEAD, card_rows, pool_tables
 from toolwright.recipes._results import read_result
+from toolwright.recipes._sandbox_tables import SOAK_HEAD, SPEED_HEAD, soak_rows, speed_rows
+from toolwright.recipes._study_tables import COMMANDS as STUDY_COMMANDS
+from toolwright.recipes._study_tables import PARTS, Part
 
 COMMANDS = {
     "wordproblems": "python -m toolwright.recipes.wordproblem_study --write results/wordproblems.json",
@@ -25,9 +28,12 @@ COMMANDS = {
     "equivalence": "python -m toolwright.recipes.equivalence_study --write results/equivalence.json",
     "retrieval": "python -m toolwright.recipes.retrieval_study --write results/retrieval.json",
     "pools": "python -m toolwright.recipes.pools_study --write results/pools.json",
-    "sandbox": "python benchmarks/sandbox.py --write",
+    "sandbox": "scripts/bench sandbox",
+    "soak": "scripts/bench soak",
+    "attacks": "scripts/bench attacks",
     "engine": "python benchmarks/engine.py --write",
     "solve": "python benchmarks/solve.py --write",
+    **STUDY_COMMANDS,
 }
 CURVE_ROWS = 8
 Row = Mapping[str, Any]
@@ -363,17 +369,36 @@ def _pool_cards(sources: Sources) -> str:
 
 
 def _sandbox(sources: Sources) -> str:
-    """Speed of the sandbox beside a fresh interpreter for each snippet."""
+    """Speed of the sandbox beside other ways to run snippets."""
     content = sources.result("sandbox")
-    names = {"fresh": "a fresh interpreter"}
-    rows = []
-    for label, table in content["tables"].items():
-        told = names.get(label) or f"sandbox, level {table.get('level')}"
-        for snippet, row in table.items():
-            if isinstance(row, Mapping):
-                turn, tail = (f"{row[name]:.{places}f}" if name in row else "–" for name, places in (("turn_ms", 1), ("p99_s_at_64", 2)))
-                rows.append((told, snippet, f"{row['p50_ms']:.1f}", f"{row['p90_ms']:.1f}", f"{row['per_second']:.0f}", turn, tail))
-    head = ("where", "snippet", "ms, median", "ms, 90 %", "snippets per second", "ms per session turn", "s, 99 %, 64 at once")
+    return _table(SPEED_HEAD, speed_rows(content["tables"])) + _origin(content)
+
+
+def _soak(sources: Sources) -> str:
+    """What very many snippets with attacks and kills among them left."""
+    content = sources.result("soak")
+    return _table(SOAK_HEAD, soak_rows(content["tables"]["soak"])) + _origin(content)
+
+
+def _attacks(sources: Sources) -> str:
+    """Every row of the attack list, and how its cases ended at each level."""
+    content = sources.result("attacks")
+    rows = [
+        (row["number"], row["attack"], row["must"], *(row[f"level_{level}"] or "–" for level in (3, 2, 1)), f"{row['held']} of {row['played']}")
+        for row in content["tables"]["rows"]
+    ]
+    return _table(("#", "attack", "what must come of it", "level 3", "level 2", "level 1", "held"), rows) + _origin(content)
+
+
+def _attacks_late(sources: Sources) -> str:
+    """How far beyond their time limit runs ended, for each user, level and way."""
+    content = sources.result("attacks")
+    keys = ("user", "level", "way", "played", "held", "met_limit")
+    rows = [
+        (*(row[key] for key in keys), *("–" if row[name] is None else f"{1000 * row[name]:.0f}" for name in ("median_s", "p99_s", "most_s")))
+        for row in content["tables"]["combinations"]
+    ]
+    head = ("as", "level", "way", "cases", "held", "met a time limit", "ms late, median", "99 %", "most")
     return _table(head, rows) + _origin(content)
 
 
@@ -450,6 +475,14 @@ def _curve(sources: Sources, *, model: str) -> str:
     return _table(head, rows)
 
 
+def _study(sources: Sources, *, part: Part) -> str:
+    """A table of what `toolwright reproduce` measured."""
+    content = sources.result(part.file)
+    head, rows = part.made(content["tables"])
+    missing = "" if content["tables"].get("complete", True) else " Not everything is drawn yet."
+    return f"{part.told}{missing}\n\n{_table(head, rows) if rows else '*Not measured in this run.*'}{_origin(content)}"
+
+
 FRAGMENTS: Mapping[str, Callable[[Sources], str]] = {
     "headline": _headline,
     "grid": _grid,
@@ -466,6 +499,9 @@ FRAGMENTS: Mapping[str, Callable[[Sources], str]] = {
     "pools": _pools,
     "pools-cards": _pool_cards,
     "sandbox": _sandbox,
+    "soak": _soak,
+    "attacks": _attacks,
+    "attacks-late": _attacks_late,
     "engine": _engine,
     "solve": _solve,
     "all-claims": _all_claims,
@@ -473,4 +509,5 @@ FRAGMENTS: Mapping[str, Callable[[Sources], str]] = {
     "card-nano": partial(_card, model="nano"),
     "curve-pico": partial(_curve, model="pico"),
     "curve-nano": partial(_curve, model="nano"),
+    **{name: partial(_study, part=part) for name, part in PARTS.items()},
 }
