@@ -38,6 +38,8 @@ _NEIGHBOURS = 1024
 _leave = os._exit
 """Taken before a snippet can replace it."""
 _ERROR_CHARACTERS = 2000
+_NOT_AN_EXPRESSION = " \t#@)]}"
+"""What the last line begins with where it goes on from the one before, or says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +281,25 @@ def _execute(source: str, names: dict[str, Any], filename: str, speaker: _Speake
 
 def _compile(source: str, filename: str) -> tuple[types.CodeType, types.CodeType | None]:
     """The statements, and the last expression where the source ends in one."""
+    return _split_by_line(source, filename) or _split_by_tree(source, filename)
+
+
+def _split_by_line(source: str, filename: str) -> tuple[types.CodeType, types.CodeType] | None:
+    """`_split_by_tree` where the last line is an expression by itself, and the rest is a program without it; None where that is not plain.
+
+    Both then mean together what they mean apart, and no syntax tree need be built.
+    """
+    before, _, last = source.rstrip().rpartition("\n")
+    if not last or last[0] in _NOT_AN_EXPRESSION or "__future__" in source or "\r" in source or "\f" in source:
+        return None
+    try:
+        value = compile("\n" * (before.count("\n") + 1 if before or source.startswith("\n") else 0) + last, filename, "eval", dont_inherit=True)
+        return compile(before, filename, "exec", dont_inherit=True), value
+    except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError):
+        return None  # whatever is wrong, the whole is looked at again
+
+
+def _split_by_tree(source: str, filename: str) -> tuple[types.CodeType, types.CodeType | None]:
     tree: Any = compile(source, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
     last = None
     if tree.body and isinstance(tree.body[-1], ast.Expr):

@@ -7,7 +7,7 @@ import stat
 import struct
 from collections.abc import Iterable
 
-from toolwright.sandbox._linux import syscall
+from toolwright.sandbox._linux import call, syscall
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_DIR, _REMOVE_FILE = 1, 2, 4, 8, 16, 32
@@ -48,7 +48,7 @@ def make_ruleset(version: int, rules: Iterable[tuple[int, int]]) -> int:
 
 def restrict(ruleset: int) -> None:
     """Confine this process to the rules. Needs no_new_privs first."""
-    syscall("landlock_restrict_self", _RESTRICT, ruleset, 0)
+    call("landlock_restrict_self", _RESTRICT, ruleset)
 
 
 def open_rules(paths: Iterable[str]) -> list[tuple[int, int]]:
