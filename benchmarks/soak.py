@@ -229,10 +229,18 @@ def state() -> dict[str, float]:
     }
 
 
-async def kill_now_and_then(every_s: float, draws: random.Random, tally: Tally) -> None:
-    """Kill a zygote, or now and then the supervisor."""
+async def kill_now_and_then(every: int, draws: random.Random, tally: Tally) -> None:
+    """Kill a zygote, or now and then the supervisor, at a random moment once so many more snippets were answered.
+
+    By answers and not by time, because a busy machine would otherwise do nothing but start again.
+    """
+    answered = 0
     while True:
-        await asyncio.sleep(every_s * draws.uniform(0.5, 1.5))
+        answered += int(every * draws.uniform(0.5, 1.5))
+        while tally.answered < answered:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(draws.uniform(0, 0.1))
+        answered = tally.answered
         for supervisor in supervisors()[:1]:
             zygotes = children(supervisor)
             target = supervisor if draws.random() < 0.3 or not zygotes else draws.choice(zygotes)
@@ -370,7 +378,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--snippets", type=int, default=100_000)
     parser.add_argument("--at-once", type=int, default=64)
-    parser.add_argument("--kill-every", type=float, default=10.0, help="seconds, on average; 0 kills nothing")
+    parser.add_argument("--kill-every", type=int, default=1000, help="answered snippets, on average; 0 kills nothing")
     parser.add_argument("--max-minutes", type=float, default=45.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
@@ -382,7 +390,7 @@ def main() -> int:
         print(json.dumps({"table": table, "claims": found}))
     else:
         print(json.dumps(table, indent=1))
-        command = f"python benchmarks/soak.py --snippets {options.snippets} --at-once {options.at_once} --kill-every {options.kill_every:g} --write"
+        command = f"python benchmarks/soak.py --snippets {options.snippets} --at-once {options.at_once} --kill-every {options.kill_every} --write"
         content = result(command, seconds=time.time() - began, seeds=[options.seed], tables={"soak": table}, claims=found)
         publish(content, Path("results/soak.json") if options.write else None)
     return int(any(each["seen"] is False for each in found))
