@@ -8,18 +8,23 @@ from toolwright.evaluation._pools import evaluate_pool
 from toolwright.evaluation._progress import Progress, estimate_s
 from toolwright.evaluation._report import Bin, Difference, FilterCard, Report, Row, ScoreCard
 from toolwright.evaluation._statistics import mean_interval, paired_bootstrap, pass_at_n, wilson
+from toolwright.evaluation._thresholds import Fitted, Setting, fit_adaptive, fit_adaptive_pool
 
 __all__ = [
     "Bin",
     "Difference",
     "FilterCard",
+    "Fitted",
     "Progress",
     "Report",
     "Row",
     "ScoreCard",
+    "Setting",
     "estimate_s",
     "evaluate",
     "evaluate_pool",
+    "fit_adaptive",
+    "fit_adaptive_pool",
     "html_page",
     "mean_interval",
     "paired_bootstrap",

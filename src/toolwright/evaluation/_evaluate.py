@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from toolwright.episodes import Engine, RunStore, Strategy, Verifier
 from toolwright.errors import NoUsableEpisode, UsageError
-from toolwright.evaluation._cells import Replayable
+from toolwright.evaluation._cells import Replayable, SamplePool
 from toolwright.evaluation._live import run_live
 from toolwright.evaluation._progress import OnProgress
 from toolwright.evaluation._report import Report
@@ -86,6 +86,16 @@ async def evaluate(
     if all(row.unusable >= len(pools) for row in report.results):
         raise NoUsableEpisode(f"every sample of {task.name} ended in a fault: {'; '.join(report.fault_reasons)}")
     return report
+
+
+async def sample_pools(
+    task: Task, rollout: Rollout, verifiers: Sequence[Verifier], samples: int, *, store: RunStore | None = None, run_seed: int = 0, in_flight: int = 64
+) -> list[SamplePool]:
+    """Every problem's samples, judged and clustered: what a report is made from. Raises as `evaluate` does."""
+    check_ns([samples])
+    _check_task(task)
+    plan = SamplingPlan(task.problems, samples, rollout, None, verifiers, run_seed, in_flight, give_up_after=32, keep_texts=False)
+    return await Sampling(plan, store, None).run()
 
 
 def parameters_of(engine: Engine) -> int | None:

@@ -52,12 +52,18 @@ async def evaluate_pool(
         raise UsageError(f"n = {max(ns)}, but some problem of the pool {pool.name} has {fewest} samples; use n ≤ {fewest}")
     if without := [problem.id for problem in pool.problems if problem.gold is None]:
         raise UsageError(f"{len(without)} problems of the pool {pool.name} have no gold answer, the first is {without[0]!r}")
-    asked = [*verifiers, *([_recorded_rewards(rewards)] if rewards is not None else [])]
-    if any(getattr(s, "second_passes", False) for s in chosen):
-        asked = [*asked, *(v for v in with_second_passes(verifiers) if v not in asked)]
-    pools = [await _sample_pool(pool, index, asked, run_seed, recorded_answers) for index in range(len(pool.problems))]
+    asked = with_second_passes(verifiers) if any(getattr(s, "second_passes", False) for s in chosen) else verifiers
+    pools = await recorded_pools(pool, asked, run_seed=run_seed, recorded_answers=recorded_answers, rewards=rewards)
     report = Report(pool.name, ", ".join(pool.models), fewest, len(pools), run_seed, (), task_digest=pool.digest)
     return await tabulate(report, pools, chosen, ns, subsets=subsets, baselines=baselines)
+
+
+async def recorded_pools(
+    pool: Pool, verifiers: Sequence[Verifier], *, run_seed: int = 0, recorded_answers: bool = False, rewards: Mapping[Key, float] | None = None
+) -> list[SamplePool]:
+    """Every problem's recorded samples, judged and clustered."""
+    asked = [*verifiers, *([_recorded_rewards(rewards)] if rewards is not None else [])]
+    return [await _sample_pool(pool, index, asked, run_seed, recorded_answers) for index in range(len(pool.problems))]
 
 
 def _recorded_rewards(rewards: Mapping[Key, float]) -> RecordedVerifier:

@@ -75,10 +75,14 @@ class Adaptive:
         for count in range(min(self.first, total), total):
             why = self.why_settled(candidates[:count], total=total)
             if why is not None:
-                end = min(end for end in (*self.batch_ends(total), total) if end >= count)
-                choice = self._choice(problem, candidates[:end], count, seed, keep_tried=keep_tried)
+                choice = self.choose_at(count, problem, candidates, seed=seed, keep_tried=keep_tried)
                 return replace(choice, note=f"{why} ({count} of {total} samples decided).")
         return self._choice(problem, candidates, total, seed, keep_tried=keep_tried)
+
+    def choose_at(self, count: int, problem: Problem, candidates: Sequence[Candidate], *, seed: int = 0, keep_tried: bool = True) -> Choice:
+        """What it chooses where the first `count` candidates settled it."""
+        end = min(end for end in self.batch_ends(len(candidates)) if end >= count)
+        return self._choice(problem, candidates[:end], count, seed, keep_tried=keep_tried)
 
     def batch_ends(self, total: int) -> list[int]:
         """How many are drawn after each batch; the last is `total`."""
@@ -89,20 +93,28 @@ class Adaptive:
 
     def why_settled(self, candidates: Sequence[Candidate], *, total: int) -> str | None:
         """Why these first candidates of `total` are enough; None where they are not."""
-        count = len(candidates)
-        if count < self.first or count >= total:
+        if len(candidates) < self.first or len(candidates) >= total:
             return None
+        chance, confirmed = self.signal(candidates, total=total)
+        if not self.is_enough(chance, confirmed):
+            return None
+        if chance >= self.settled:
+            return f"The leading answer is settled at {chance:.2f}"
+        return f"The leading answer was confirmed {confirmed} times and is settled at {chance:.2f}"
+
+    def signal(self, candidates: Sequence[Candidate], *, total: int) -> tuple[float, int]:
+        """(the posterior that is stopped by, how many candidates with the leading answer a filter confirmed); (0, 0) without a vote."""
         usable = [c for c in candidates if c.usable]
         votes, members = self._votes(usable)
         if not votes:
-            return None
-        chance = self._chance(votes, silent=sum(not c.votes or c.verdict.refuted for c in usable), left=total - count)
-        confirmed = sum(c.verdict.score is not None and c.verdict.score >= 0.5 for c in members)
-        if chance >= self.settled:
-            return f"The leading answer is settled at {chance:.2f}"
-        if confirmed >= self.verified_votes and chance >= self.verified_settled:
-            return f"The leading answer was confirmed {confirmed} times and is settled at {chance:.2f}"
-        return None
+            return 0.0, 0
+        silent = sum(not c.votes or c.verdict.refuted for c in usable)
+        chance = self._chance(votes, silent=silent, left=total - len(candidates))
+        return chance, sum(c.verdict.score is not None and c.verdict.score >= 0.5 for c in members)
+
+    def is_enough(self, chance: float, confirmed: int) -> bool:
+        """Whether it stops at such a signal."""
+        return chance >= self.settled or (confirmed >= self.verified_votes and chance >= self.verified_settled)
 
     @property
     def _parallel(self) -> ParallelStrategy:
