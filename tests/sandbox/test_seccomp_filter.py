@@ -123,3 +123,7 @@ def test_jumps_fit() -> None:
         template = _seccomp.build_template(machine, private_root=True)
         assert len(template) // 8 < 4096
         assert template.count(struct.pack("=I", _seccomp._OWN_PID)) == 3
+        filled = bytearray(template)
+        for at in _seccomp.holes(template):
+            struct.pack_into("=I", filled, at, PID)
+        assert bytes(filled) == _seccomp.fill_template(template, PID)

@@ -76,6 +76,7 @@ class Job:
 
 _STREAMS: list[io.TextIOWrapper] = []
 _MAIN: list[types.ModuleType] = []
+_FILTER: list[_linux.PreparedFilter] = []
 _CONSTANT_LIMITS = {resource.RLIMIT_CORE: 0, resource.RLIMIT_MEMLOCK: 0, resource.RLIMIT_MSGQUEUE: 0}
 
 
@@ -85,6 +86,8 @@ def prepare_once(lock: Lock) -> Lock:
     _linux.forbid_new_privileges()
     _STREAMS[:] = _make_streams()
     _MAIN[:] = [_make_main()]
+    if lock.filter is not None:
+        _FILTER[:] = [_linux.PreparedFilter(lock.filter, _seccomp.holes(lock.filter))]
     return replace(lock, prepared=True)
 
 
@@ -127,7 +130,9 @@ def lock_down(lock: Lock, job: Job, fds: tuple[int, int, int], slot: Slot, paren
     if lock.landlock_abi is not None:
         _landlock.restrict(slot.ruleset)
     os.closerange(FIRST_ANCHOR_FD + lock.anchors, 1 << 20)
-    if lock.filter is not None:
+    if lock.filter is not None and lock.prepared:
+        _FILTER[0].install(os.getpid())
+    elif lock.filter is not None:
         _linux.install_filter(_seccomp.fill_template(lock.filter, os.getpid()))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from collections.abc import Sequence
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -28,6 +29,7 @@ _plain = ctypes.CDLL(None, use_errno=True)
 _plain.syscall.argtypes = (ctypes.c_long,) * 6
 _plain.syscall.restype = ctypes.c_long
 _plain.capset.argtypes = (ctypes.c_char_p, ctypes.c_char_p)
+_HOLE = struct.Struct("=I")
 _CAPABILITY_HEADER, _NO_CAPABILITIES = struct.pack("=Ii", 0x20080522, 0), bytes(24)
 MACHINE = os.uname().machine
 
@@ -123,6 +125,22 @@ def pivot_root(new: str, old: str) -> None:
 
 class _FilterProgram(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+
+class PreparedFilter:
+    """A seccomp filter laid out before the fork, of which a child fills the holes with a number and installs it."""
+
+    def __init__(self, program: bytes, holes: Sequence[int]) -> None:
+        self._buffer = ctypes.create_string_buffer(program, len(program))
+        self._structure = _FilterProgram(len(program) // 8, ctypes.cast(self._buffer, ctypes.c_void_p))
+        self._address = ctypes.addressof(self._structure)
+        self._holes = tuple(holes)
+
+    def install(self, number: int) -> None:
+        """Put it on this thread and all it starts."""
+        for at in self._holes:
+            _HOLE.pack_into(self._buffer, at, number)
+        call("seccomp", _SECCOMP_NR[MACHINE], 1, 0, self._address)
 
 
 def install_filter(program: bytes) -> None:

@@ -145,6 +145,12 @@ def fill_template(template: bytes, pid: int) -> bytes:
     return template.replace(struct.pack("=I", _OWN_PID), struct.pack("=I", pid))
 
 
+def holes(template: bytes) -> list[int]:
+    """Where in the template the process id goes."""
+    mark = struct.pack("=I", _OWN_PID)
+    return [at for at in range(0, len(template), 4) if template[at : at + 4] == mark]
+
+
 def _numbers(table: str, machine: str) -> dict[str, int]:
     entries = (entry.split() for entry in table.replace("\n", " ").strip().strip(",").split(","))
     return {entry[0]: int(entry[_COLUMN[machine]]) for entry in entries if entry[_COLUMN[machine]] != "-"}
