@@ -227,3 +227,29 @@ def test_the_cross_check_says_the_same_in_one_run_and_in_many(sandbox: Sandbox, 
 def test_a_plain_program_that_runs_away_is_stopped_and_abstains(sandbox: Sandbox) -> None:
     verdict = verify(ScriptedEngine(["```python\nhuge = 9 ** 9 ** 9\nprint(huge == 18)\n```"]), sandbox, repair=0)
     assert verdict.score is None and "time" in verdict.reason
+
+
+OTHER = "```python\n{lead}left = 16 - {eaten}\nprint(left * 2 == 18)\n```"
+
+
+@pytest.mark.parametrize("lead", ["", "import math\n"])
+def test_what_a_program_worked_out_itself_is_told(sandbox: Sandbox, lead: str) -> None:
+    for eaten, computed in ((7, "18"), (4, "24")):
+        verdict = verify(ScriptedEngine([OTHER.format(lead=lead, eaten=eaten)]), sandbox)
+        assert verdict.evidence[0].meta["computed"] == computed
+
+
+def test_programs_that_do_not_agree_do_not_refute_where_agreement_is_asked_for(sandbox: Sandbox) -> None:
+    def asked(*eaten: int, agree: int) -> Verdict:
+        engine = ScriptedEngine([OTHER.format(lead="", eaten=each) for each in eaten], in_order=True)
+        return verify(engine, sandbox, k=len(eaten), agree=agree)
+
+    assert asked(4, 5, 6, agree=1).refuted
+    undecided = asked(4, 5, 6, agree=2)
+    assert undecided.score is None and "do not agree: 20, 22, 24" in undecided.reason
+    assert asked(4, 5, 4, agree=2).refuted
+    assert asked(4, 4, 7, agree=2).score == 1.0
+    with pytest.raises(UsageError, match="agree = 3 of k = 2"):
+        ToolVCode(ScriptedEngine([TRUE]), sandbox, k=2, agree=3)
+    with pytest.raises(UsageError, match="cross-check"):
+        ToolVCode(ScriptedEngine([TRUE]), sandbox, k=2, agree=2, crosscheck=False)

@@ -28,7 +28,13 @@ class _Anything:
     def _yes(self, *args): return True
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = _self
     __mod__ = __rmod__ = __pow__ = __rpow__ = __neg__ = __pos__ = __abs__ = __round__ = _self
-    __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = _yes
+    __lt__ = __le__ = __gt__ = __ge__ = __bool__ = _yes
+    def meet(self, other):
+        import sys
+        if other is not self:
+            sys.stderr.write("\\n$compared with: " + str(other)[:200] + "\\n")
+        return True
+    __eq__ = meet
     def __ne__(self, other): return False
     def __hash__(self): return 0
 _anything = _Anything()
@@ -96,6 +102,12 @@ def apart(stdout: str) -> list[tuple[str | None, str]] | None:
         return [(None if said is None else str(said), str(error)) for said, error in found]
     except (ValueError, TypeError, IndexError):
         return None
+
+
+def compared_with(stderr: str) -> str | None:
+    """What a program that was given an answer equal to everything compared it with last: its own result. None where it compared nothing, or in another way."""
+    found = [line.partition(":")[2].strip() for line in stderr.splitlines() if line.startswith("$compared with:")]
+    return found[-1] if found else None
 
 
 def _ready(program: str) -> str:

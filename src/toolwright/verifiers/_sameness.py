@@ -21,8 +21,10 @@ def same(a: Any, b: Any) -> bool:
         except (ValueError, ZeroDivisionError):
             return None
 
-    if any(type(each).__name__ == "_Anything" for each in (a, b)):
-        return True
+    for each, other in ((a, b), (b, a)):
+        # What the cross-check puts in place of an answer: it is the same as everything, and tells what it was compared with.
+        if type(each).__name__ == "_Anything":
+            return bool(each.meet(other))
     if isinstance(a, bool) or isinstance(b, bool):
         return isinstance(a, bool) and isinstance(b, bool) and a is b
     if isinstance(a, str) or isinstance(b, str):

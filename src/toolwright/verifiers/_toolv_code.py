@@ -17,6 +17,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -24,9 +25,9 @@ from toolwright.checks import extract_answer
 from toolwright.episodes import Completion, Cost, Engine, Episode, Problem, Prompt, SamplingParams, ToolResult, Verdict, derive_seed, digest
 from toolwright.errors import SandboxFault, UsageError
 from toolwright.sandbox import Outcome, SandboxLimits, SandboxResult
-from toolwright.verifiers._crosscheck import Variants, apart, runnable, together, variants
+from toolwright.verifiers._crosscheck import Variants, apart, compared_with, runnable, together, variants
 from toolwright.verifiers._forms import ChatPrograms, ProgramForm, asked
-from toolwright.verifiers._literals import why_not_worked_out
+from toolwright.verifiers._literals import as_number, why_not_worked_out
 from toolwright.verifiers._programs import extract_program, printed_verdict, why_no_check
 from toolwright.verifiers._toolv_prompt import RULES
 
@@ -70,8 +71,8 @@ class ToolVCode:
     """Passes a solution if any of k programs that the model writes prints True, refutes it if some print False and none True.
 
     Programs that crash, run out of time, print no verdict or check nothing abstain; if all do, so does the verdict (`strict`: it refutes instead, as in the
-    paper). Evidence: one `ToolResult` per program, with `program`, `said` and `repaired` in its `meta`; its outcome is the sandbox's, or ``no_program``,
-    ``no_check`` (refused at a look) or ``echo`` (refused by the cross-check), and its text says why.
+    paper). Evidence: one `ToolResult` per program, with `program`, `said`, `repaired` and `computed` (its own result, where that is known) in its `meta`; its
+    outcome is the sandbox's, or ``no_program``, ``no_check`` (refused at a look) or ``echo`` (refused by the cross-check), and its text says why.
     """
 
     name = "toolv_code"
@@ -86,6 +87,7 @@ class ToolVCode:
         temperature: float = 0.6,
         repair: int = 1,
         strict: bool = False,
+        agree: int = 1,
         cascade: bool = True,
         crosscheck: bool = True,
         max_new_tokens: int = 512,
@@ -93,20 +95,25 @@ class ToolVCode:
     ) -> None:
         """`repair`: how often a program without a verdict is written again with its error shown, where the form knows how.
 
-        `cascade`: one program first, the others only where it does not print True. Raises: UsageError for k < 1 or repair < 0.
+        `agree`: so many programs must come to the same other result before they refute; for models whose programs are often wrong. `cascade`: one program
+        first, the others only where it does not print True. Raises: UsageError for k < 1, repair < 0, or agree outside 1 to k.
         """
+        if not 1 <= agree <= max(k, 1):
+            raise UsageError(f"agree = {agree} of k = {k} programs is out of range; give 1 to k")
+        if agree > 1 and not crosscheck:
+            raise UsageError("programs' own results are only known with the cross-check; leave it on, or agree at 1")
         if k < 1:
             raise UsageError(f"k = {k} programs cannot check anything; give 1 or more")
         if repair < 0:
             raise UsageError(f"repair = {repair} is out of range; give 0 or more")
         self._engine, self._sandbox, self._limits = engine, sandbox, limits
-        self._k, self._repair, self._strict, self._cascade, self._crosscheck = k, repair, strict, cascade, crosscheck
+        self._k, self._repair, self._strict, self._cascade, self._crosscheck, self._agree = k, repair, strict, cascade, crosscheck, agree
         self._form = form or ChatPrograms()
         self._params = SamplingParams(max_new_tokens=max_new_tokens, temperature=temperature, stop=self._form.stop)
 
     @property
     def digest(self) -> str:
-        how = (self._k, self._repair, self._strict, self._cascade, self._crosscheck, getattr(self._sandbox, "digest", ""))
+        how = (self._k, self._repair, self._strict, self._cascade, self._crosscheck, self._agree, getattr(self._sandbox, "digest", ""))
         return digest("toolv_code", _VERSION, RULES, self._form.name, self._engine.digest, self._params, self._limits, how)
 
     async def verify(self, problem: Problem, episode: Episode, *, seed: int) -> Verdict:
@@ -155,9 +162,9 @@ class ToolVCode:
         if not self._crosscheck:
             done = await self._sandbox.run(runnable(program), limits=self._limits, seed=seed)
             return _as_run(program, done, printed_verdict(done.stdout) if done.ok else None, 1)
-        return await self._crosschecked(program, variants(program, answer=about.answer, question=about.problem.question), seed)
+        return await self._crosschecked(program, variants(program, answer=about.answer, question=about.problem.question), about.answer, seed)
 
-    async def _crosschecked(self, program: str, changed: Variants, seed: int) -> _Run:
+    async def _crosschecked(self, program: str, changed: Variants, about_answer: str | None, seed: int) -> _Run:
         """The program's run, and those of its variants that its verdict calls for; all in one where the program is plain enough."""
         script = together(changed)
         if script is not None:
@@ -168,7 +175,7 @@ class ToolVCode:
                 text, error = outputs[0]
                 done = replace(done, stdout=text or "", outcome=Outcome.OK if text is not None else Outcome.ERROR, error=error or None)
                 said = [None if text is None else printed_verdict(text) for text, _ in outputs]
-                run = _as_run(program, done, said[0], 1)
+                run = _with_result(_as_run(program, done, said[0], 1), compared_with(done.stderr))
                 return run if run.said is None else _unless_echo(run, program, changed, said[1:])
         changed = changed.ready()
         done = await self._sandbox.run(changed.program, limits=self._limits, seed=seed)
@@ -181,7 +188,9 @@ class ToolVCode:
         if any(each.outcome is Outcome.INFRA for each in results):
             raise SandboxFault("the sandbox failed on the cross-check of a program")
         said = [printed_verdict(each.stdout) if each.ok else None for each in results]
-        return _unless_echo(replace(run, runs=1 + len(said)), program, needed, said)
+        # A program that said True worked the answer out; the other one was just asked what it has instead.
+        told = about_answer if run.said else compared_with(results[0].stderr) if needed.any_answer is not None else None
+        return _unless_echo(replace(_with_result(run, told), runs=1 + len(said)), program, needed, said)
 
     def _conclude(self, runs: list[_Run], cost: Cost) -> Verdict:
         said = [run.said for run in runs if run.said is not None]
@@ -196,7 +205,20 @@ class ToolVCode:
         without = f" {_programs(len(silent))} had no say: {silent[0].trouble}" if silent else ""
         if any(said):
             return Verdict(1.0, f"{_programs(sum(said), of=len(runs))} found the answer right.{without}", self.name, evidence, cost)
+        results = Counter(_canonical(run.result.meta.get("computed")) for run in runs if run.said is False)
+        del results[None]
+        if self._agree > 1 and max(results.values(), default=0) < self._agree:
+            told = ", ".join(sorted(filter(None, results))) or "nothing that could be read"
+            return Verdict(
+                None, f"{_programs(len(said), of=len(runs))} found the answer wrong, but they do not agree: {told}.{without}", self.name, evidence, cost
+            )
         return Verdict(0.0, f"{_programs(len(said), of=len(runs))} found the answer wrong.{without}", self.name, evidence, cost)
+
+
+def _canonical(result: str | None) -> str | None:
+    """A result as it is counted: numbers by their value."""
+    value = as_number(result) if result is not None else None
+    return result if value is None else str(value)
 
 
 def _as_run(program: str, done: SandboxResult, said: bool | None, runs: int) -> _Run:
@@ -204,6 +226,11 @@ def _as_run(program: str, done: SandboxResult, said: bool | None, runs: int) -> 
     meta = {"program": program, "said": said, "repaired": False}
     result = ToolResult(text[-_TAIL:], done.ok, done.outcome.value, "python", done.wall_s, meta)
     return _Run(said, result, _trouble(done), done.outcome is Outcome.INFRA, runs)
+
+
+def _with_result(run: _Run, computed: str | None) -> _Run:
+    """The run with what the program itself worked out."""
+    return replace(run, result=replace(run.result, meta={**run.result.meta, "computed": computed}))
 
 
 def _unless_echo(run: _Run, program: str, changed: Variants, said: list[bool | None]) -> _Run:
