@@ -377,16 +377,16 @@ def _verification_claims(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _control_claims(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     made = []
-    for arm, told in (
-        ("random, refuting as many", "a filter that refutes as many at random"),
-        ("toolv, question only", "ToolV that sees only the question"),
-        ("toolv, solution only", "ToolV that sees only the solution"),
-        ("the programs' own answers", "the checking programs' own answers, by vote"),
+    for name, arm, told in (
+        ("random", "random, refuting as many", "a filter that refutes as many at random"),
+        ("question-only", "toolv, question only", "ToolV that sees only the question"),
+        ("solution-only", "toolv, solution only", "ToolV that sees only the solution"),
+        ("own-answers", "the programs' own answers", "the checking programs' own answers, by vote"),
     ):
         row = _find(found["controls"], arm=arm, kind="filter alone")
-        gap = Measured(*(None if row.get(part) is None else -row[part] for part in ("to_full", "gap_high", "gap_low"))) if row else Measured()
+        gap = Measured(*(None if row.get(part) is None else 0 - row[part] for part in ("to_full", "gap_high", "gap_low"))) if row else Measured()
         text = f"ToolV's filter answers more than {told} (paired 95 % interval of the difference above zero)"
-        made.append(claim(f"t1-control-{arm.replace(', ', '-').replace(' ', '-')}", text, "control", gap, seen=_above(gap)))
+        made.append(claim(f"t1-control-{name}", text, "control", gap, seen=_above(gap)))
     row = _find(found["controls"], kind="solutions of another problem", arm="refuted")
     refused = Measured(row.get("accuracy"), row.get("low"), row.get("high")) if row else Measured()
     text = f"ToolV refutes at least {DISPLACED_BAR:.0%} of another problem's solutions"
@@ -409,7 +409,7 @@ def _size_claims(found: Mapping[str, Any], small: str, large: str) -> list[dict[
         text = f"{small} with {name} at n = {n} answers more than greedy {large}: paired 95 % interval of the difference above zero"
         made.append(claim(f"t1-{name}-over-larger", text, f"{SOURCE}: 1B beats 8B", gap, seen=_above(gap)))
     gap = _gap(found, "greedy", "greedy", against=f"{large}, text")
-    apart = Measured(*(None if each is None else -each for each in (gap.value, gap.high, gap.low)))
+    apart = Measured(*(None if each is None else 0 - each for each in (gap.value, gap.high, gap.low)))
     text = f"greedy {large} answers at least {100 * SIZE_BAR:.0f} points more than greedy {small}"
     made.append(claim("t1-size", text, "test bed", apart, Measured(SIZE_BAR), seen=_at_least(apart, SIZE_BAR)))
     counted = [row.get("with_roles") or row["parameters"] for row in found["parameters"][:2]]

@@ -1,0 +1,161 @@
+"""What the pages show of `toolwright reproduce`'s results: for each part a sentence, a head and rows. Leaves out Markdown, which `_fragments` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Row = Mapping[str, Any]
+Table = tuple[Sequence[str], list[tuple[object, ...]]]
+COMMANDS = {
+    "t1": "toolwright reproduce t1 --problems 1000 --lying 0.01,0.05,0.2 --write results/t1.json",
+    "arithmetic": "toolwright reproduce arithmetic --write results/arithmetic.json",
+    "knowledge": "toolwright reproduce knowledge --write results/knowledge.json",
+    "memory": "toolwright reproduce memory --write results/memory.json",
+}
+ARMS = ("greedy", "majority", "rm", "claims", "toolv", "claims+toolv", "claims+rm", "toolv+rm", "claims+toolv+rm", "adaptive", "pass@n")
+SHOWN_NS = (1, 4, 16, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One table of a page."""
+
+    file: str
+    """The result file it is from."""
+    told: str
+    made: Callable[[Row], Table]
+    """From the file's tables."""
+
+
+def _percent(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{100 * value:.{digits}f}"
+
+
+def _interval(row: Row, value: str = "accuracy", low: str = "low", high: str = "high") -> str:
+    return "–" if row.get(value) is None else f"{_percent(row[value])} ({_percent(row[low])}–{_percent(row[high])})"
+
+
+def _gap(row: Row | None, value: str = "difference") -> str:
+    if row is None or row.get(value) is None or row.get("gap_low") is None:
+        return "–"
+    mark = " ▲" if row["gap_low"] > 0 else " ▼" if row["gap_high"] < 0 else ""
+    return f"{100 * row[value]:+.1f} ({100 * row['gap_low']:+.1f} to {100 * row['gap_high']:+.1f}){mark}"
+
+
+def _find(rows: Iterable[Row], **wanted: Any) -> Row | None:
+    return next((row for row in rows if all(row.get(name) == value for name, value in wanted.items())), None)
+
+
+def _stages(tables: Row) -> Table:
+    small = tables["parameters"][0]["model"]
+    mine = [row for row in tables["accuracy"] if row["model"] == small and row["dialect"] == "text"]
+    most = tables["samples"]
+    ns = [n for n in dict.fromkeys((*SHOWN_NS, most)) if n < most and any(row["n"] == n for row in mine)]
+    rows = []
+    for arm in dict.fromkeys((*ARMS, *(row["arm"] for row in mine))):
+        last = _find(mine, arm=arm, n=1 if arm == "greedy" else most)
+        if last is None:
+            continue
+        few = [_percent(found["accuracy"]) if (found := _find(mine, arm=arm, n=n)) else "–" for n in ns]
+        gaps = [_gap(_find(tables["differences"], a=arm, b=other, against=small)) for other in ("majority", "rm")]
+        rows.append((arm, *few, _interval(last), *gaps, f"{last.get('prompt_tokens', 0):.0f}", f"{last.get('model_tokens', 0):.0f}"))
+    return ("how it chooses", *(f"n = {n}" for n in ns), f"n = {most}", "less majority", "less rm", "tokens read", "written"), rows
+
+
+def _beside(tables: Row) -> Table:
+    small = tables["parameters"][0]["model"]
+    rows = []
+    for row in tables["accuracy"]:
+        if row["model"] != small or row["dialect"] != "text":
+            told = f"{row['model']}, {row['dialect']}"
+            # Two rows of a model and dialect differ in their arm; differences name only the first of both.
+            gaps = [
+                _gap(next((d for d in tables["differences"] if d["against"] == told and d["a"] == arm and (d["b"], d["b_n"]) == (row["arm"], row["n"])), None))
+                for arm in ("claims", "toolv", "claims+toolv+rm")
+            ]
+            rows.append((row["model"], row["dialect"], f"{row['arm']}@{row['n']}", _interval(row), *gaps))
+    head = ("model", "dialect", "how", "right, %", f"{small} claims less it", f"{small} toolv less it", f"{small} claims+toolv+rm less it")
+    return head, rows
+
+
+def _errors(tables: Row) -> Table:
+    rows = [
+        (
+            row["kind"],
+            f"{row['samples']:,}",
+            _percent(row["share_of_wrong"]),
+            *(_interval(row, name, f"{name}_low", f"{name}_high") for name in ("claims_refutes", "toolv_refutes", "rm_dislikes")),
+        )
+        for row in tables["errors"]
+    ]
+    return ("samples", "count", "of the wrong, %", "claims refute, %", "ToolV refutes, %", "the reward model dislikes, %"), rows
+
+
+def _verification(tables: Row) -> Table:
+    rows = []
+    for row in tables["verification"]:
+        if "tp" in row:
+            counts = [f"{row[key]:,}" for key in ("tp", "fp", "fn", "tn")]
+            rows.append((row["verifier"], *counts, *(_interval(row, name, f"{name}_low", f"{name}_high") for name in ("fp_removed", "tp_lost"))))
+    return ("accepted by", "true pos.", "false pos.", "false neg.", "true neg.", "false positives removed, %", "true positives lost, %"), rows
+
+
+def _controls(tables: Row) -> Table:
+    rows = [(row["kind"], row["arm"], _interval(row), _gap(row, "to_full"), _percent(row.get("refutes"))) for row in tables["controls"]]
+    return ("", "filter", "right (or share), %", "less ToolV in full", "texts refuted, %"), rows
+
+
+def _lying(tables: Row) -> Table:
+    lies = sorted({row["lying"] for row in tables["lying"]})
+    rows = []
+    for arm in dict.fromkeys(row["arm"] for row in tables["lying"]):
+        found = [_find(tables["lying"], arm=arm, lying=lie) for lie in lies]
+        rows.append((arm, *("–" if row is None else _interval(row) if not row["lying"] else _gap(row, "damage") for row in found)))
+    return ("strategy", "honest, %", *(f"lies in {100 * lie:g} %" for lie in lies if lie)), rows
+
+
+def _timing(tables: Row) -> Table:
+    return ("model", "how", "n", "seconds per problem"), [(row["model"], row["arm"], row["n"], f"{row['seconds']:.2f}") for row in tables["timing"]]
+
+
+def _arithmetic(tables: Row) -> Table:
+    counts = sorted({row["operands"] for row in tables["accuracy"]})
+    rows = []
+    for way in dict.fromkeys(row["way"] for row in tables["accuracy"]):
+        found = [_find(tables["accuracy"], way=way, operands=k) for k in counts]
+        rows.append((way, *("–" if row is None else _interval(row) for row in found)))
+    return ("way", *(f"{k} operands" for k in counts)), rows
+
+
+def _memory(tables: Row) -> Table:
+    sizes = sorted({row["table"] for row in tables["accuracy"]})
+    rows = []
+    for model, way in dict.fromkeys((row["model"], row["way"]) for row in tables["accuracy"]):
+        found = [_find(tables["accuracy"], model=model, way=way, table=size) for size in sizes]
+        rows.append((model, way, *("–" if row is None else _interval(row) for row in found)))
+    return ("model", "way", *(f"M = {size}" for size in sizes)), rows
+
+
+def _knowledge(tables: Row) -> Table:
+    conditions = list(dict.fromkeys(row["condition"] for row in tables["accuracy"]))
+    rows = []
+    for strategy, n in dict.fromkeys((row["strategy"], row["n"]) for row in tables["accuracy"]):
+        found = [_find(tables["accuracy"], strategy=strategy, n=n, condition=condition) for condition in conditions]
+        rows.append((f"{strategy}@{n}", *("–" if row is None else _interval(row) for row in found)))
+    return ("strategy", *conditions), rows
+
+
+PARTS: Mapping[str, Part] = {
+    "t1-stages": Part("t1", "Right answers in %, with 95 % intervals (bootstrap over problems); ▲ ▼: a paired difference above or below zero.", _stages),
+    "t1-beside": Part("t1", "The larger model, and both models with the interpreter.", _beside),
+    "t1-errors": Part("t1", "What each verifier says of each kind of sample: *plan* is a wrong answer whose arithmetic is true.", _errors),
+    "t1-verification": Part("t1", "The reward model at 0.5, alone and after each filter.", _verification),
+    "t1-controls": Part("t1", "What stands in for ToolV, on the problems of the controls.", _controls),
+    "t1-lying": Part("t1", "A calculator that lies: what is lost against an honest one, in points.", _lying),
+    "t1-timing": Part("t1", "Wall time, each problem from nothing and one after the other.", _timing),
+    "arithmetic": Part("arithmetic", "Equations judged rightly, in %; chance is 50.", _arithmetic),
+    "knowledge": Part("knowledge", "Right answers in % by the documents that the verifier reads.", _knowledge),
+    "memory": Part("memory", "Verified rightly, in %, after the same short training; chance is 50.", _memory),
+}
