@@ -11,7 +11,7 @@ from toolwright.evaluation._report import Bin
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#6a3d9a", "#8c564b", "#17becf", "#7f7f7f", "#b2df8a", "#e31a1c")
 """Told apart with every kind of colour vision for the first seven (Okabe and Ito)."""
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 460, 300, 46, 12, 14, 42
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 460, 300, 46, 12, 28, 42
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class _Frame:
             parts.append(f'<text x="{place}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">{text}</text>')
         parts.append(f'<line x1="{_LEFT}" y1="{_HEIGHT - _BOTTOM}" x2="{_WIDTH - _RIGHT}" y2="{_HEIGHT - _BOTTOM}" class="axis"/>')
         parts.append(f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(label)}</text>')
-        return [*parts, f'<text x="4" y="{_TOP - 3}">% right</text>']
+        return [*parts, f'<text x="4" y="{_TOP - 15}">% right</text>']
 
     def _log_ticks(self) -> list[tuple[float, str]]:
         for factors in ((1, 2, 5), (1, 3), (1,)):
