@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
 
 from toolwright.errors import UsageError
 
@@ -63,9 +65,29 @@ def paired_bootstrap(a: Sequence[float], b: Sequence[float], *, draws: int = 200
     count = len(differences)
     if count == 0:
         raise UsageError("no problem has both values, so there is nothing to compare")
-    generator = numpy.random.default_rng(seed)
-    # In slices: all draws at once would be draws × problems numbers.
-    slice_size = max(1, 2_000_000 // count)
-    means = [differences[generator.integers(0, count, size=(min(slice_size, draws - start), count))].mean(axis=1) for start in range(0, draws, slice_size)]
+    means = [differences[drawn].mean(axis=1) for drawn in _resampled(count, draws, seed)]
     low, high = numpy.quantile(numpy.concatenate(means), [0.025, 0.975])
     return float(differences.mean()), float(low), float(high)
+
+
+def _resampled(count: int, draws: int, seed: int) -> Iterable[Any]:
+    """Which problems each draw of a bootstrap holds, in slices: all draws at once would be draws × problems numbers."""
+    return _kept_draws(count, draws, seed) if count * draws <= _KEPT else _drawn(count, draws, seed)
+
+
+@lru_cache(maxsize=4)
+def _kept_draws(count: int, draws: int, seed: int) -> list[Any]:
+    """The same, kept: a report compares many pairs over the same problems."""
+    return list(_drawn(count, draws, seed))
+
+
+def _drawn(count: int, draws: int, seed: int) -> Iterator[Any]:
+    import numpy
+
+    generator = numpy.random.default_rng(seed)
+    slice_size = max(1, 2_000_000 // count)
+    for start in range(0, draws, slice_size):
+        yield generator.integers(0, count, size=(min(slice_size, draws - start), count))
+
+
+_KEPT = 8_000_000
