@@ -127,6 +127,8 @@ class Tally:
     failed_by_us: int = 0
     """Results that said INFRA, and were run again."""
     lost_sessions: int = 0
+    supervisors: set[int] = field(default_factory=set)
+    """All that there were."""
     zygotes_killed: int = 0
     supervisors_killed: int = 0
 
@@ -209,12 +211,12 @@ def descriptors(pids: list[int]) -> int:
     return total
 
 
-def left_files() -> set[str]:
-    """What could be left in the places where the sandbox may put files."""
-    found = set()
+def left_files(owners: set[int]) -> list[str]:
+    """Scratch folders of our supervisors, where the sandbox may put them."""
+    found: list[str] = []
     for folder in {tempfile.gettempdir(), "/tmp", "/dev/shm"}:
         with contextlib.suppress(OSError):
-            found |= {f"{folder}/{name}" for name in os.listdir(folder) if name.startswith("toolwright-sandbox-") or folder == "/dev/shm"}
+            found += [f"{folder}/{name}" for name in os.listdir(folder) if any(name.startswith(f"toolwright-sandbox-{pid}-") for pid in owners)]
     return found
 
 
@@ -230,11 +232,11 @@ def state() -> dict[str, float]:
 
 
 async def kill_now_and_then(every: int, draws: random.Random, tally: Tally) -> None:
-    """Kill a zygote, or now and then the supervisor, at a random moment once so many more snippets were answered.
+    """Kill a zygote, and every third time the supervisor, at a random moment once so many more snippets were answered.
 
     By answers and not by time, because a busy machine would otherwise do nothing but start again.
     """
-    answered = 0
+    answered, kills = 0, 0
     while True:
         answered += int(every * draws.uniform(0.5, 1.5))
         while tally.answered < answered:
@@ -243,7 +245,9 @@ async def kill_now_and_then(every: int, draws: random.Random, tally: Tally) -> N
         answered = tally.answered
         for supervisor in supervisors()[:1]:
             zygotes = children(supervisor)
-            target = supervisor if draws.random() < 0.3 or not zygotes else draws.choice(zygotes)
+            tally.supervisors.add(supervisor)
+            kills += 1
+            target = supervisor if kills % 3 == 2 or not zygotes else draws.choice(zygotes)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(target, signal.SIGKILL)
                 if target == supervisor:
@@ -299,7 +303,7 @@ async def settle(before: dict[str, float]) -> dict[str, float]:
 
 
 async def soak(options: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    files, own_fds = left_files(), descriptors([os.getpid()])
+    own_fds = descriptors([os.getpid()])
     tally = Tally()
     async with Sandbox(limits=HONEST, max_sessions=4 * options.at_once) as box:
         level = box.capabilities().level
@@ -308,7 +312,8 @@ async def soak(options: argparse.Namespace) -> tuple[dict[str, Any], list[dict[s
         seconds = time.monotonic() - begin
         after = await settle(before)
         alive = await box.run("6 * 7")
-    left = {"processes": len(supervisors()), "files": len(left_files() - files), "descriptors": max(descriptors([os.getpid()]) - own_fds, 0)}
+        tally.supervisors |= set(supervisors())
+    left = {"processes": len(supervisors()), "files": len(left_files(tally.supervisors)), "descriptors": max(descriptors([os.getpid()]) - own_fds, 0)}
     if alive.value != "42":
         tally.wrong.append(f"the last of all: {alive}")
     tenths = [latency(tally, drawn, share) for share in (0.0, 0.9)]
