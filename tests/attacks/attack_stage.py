@@ -196,7 +196,7 @@ class Stage:
             return f"{held} descriptors instead of {files}"
         if (ipc := ipc_objects()) > self._ipc:
             return f"{ipc} IPC objects instead of {self._ipc}"
-        return "; ".join(f"left in scratch: {path}" for path in scratch_files(family)[:3])
+        return "; ".join(f"left in scratch: {path}" for path in scratch_files({supervisor, *family})[:3])
 
 
 _HARMS_ITSELF = {23, 63, 65, 75, 77}
@@ -251,7 +251,9 @@ def ipc_objects() -> int:
 
 def scratch_files(family: set[int]) -> list[str]:
     """Files in the scratch directories of these processes, as far as this user may look."""
-    roots = {str(path) for path in Path(tempfile.gettempdir()).glob("toolwright-sandbox-*")} | {f"/proc/{pid}/root/scratch" for pid in family}
+    roots = {str(path) for pid in family for path in Path(tempfile.gettempdir()).glob(f"toolwright-sandbox-{pid}-*")} | {
+        f"/proc/{pid}/root/scratch" for pid in family
+    }
     found = []
     for root in roots:
         # Slots are empty or gone; looking two levels deep finds whatever is left of them.

@@ -261,10 +261,10 @@ async def _strangers(stage: Stage) -> str:
     return "not seen"
 
 
-async def _many_sessions(stage: Stage) -> str:
+async def _many_sessions(stage: Stage, **options: int) -> str:
     """More sessions than allowed: some are refused, or lose their process and say so; never does one answer from nothing."""
     most, opened, refused = 12, [], 0
-    with stage.fresh(limits=_PATIENT, preload=(), max_sessions=most, spares=0) as sandbox:
+    with stage.fresh(limits=_PATIENT, preload=(), spares=0, **(options or {"max_sessions": most})) as sandbox:
         await sandbox.run("1")
         at_rest = len(family_of(sandbox))
         async with contextlib.AsyncExitStack() as stack:
@@ -283,6 +283,10 @@ async def _many_sessions(stage: Stage) -> str:
             assert refused + lost >= 60 - most
         assert (await sandbox.run("2")).value == "2"
     return "refused" if refused else "closed, told as reset"
+
+
+async def _many_processes(stage: Stage) -> str:
+    return await _many_sessions(stage, max_live_sessions=12)
 
 
 async def _legitimate(stage: Stage) -> str:
@@ -312,5 +316,6 @@ STORIES = [
     Story(97, "limits", _limits_in_a_session),
     Story(98, "strangers", _strangers),
     Story(99, "60 where 12 are allowed", _many_sessions),
+    Story(99, "60 where 12 may have a process", _many_processes),
     Story(100, "legitimate programs", _legitimate),
 ]

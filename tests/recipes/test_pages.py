@@ -65,6 +65,12 @@ TABLES = {
         "latency": [{"queries": "q", "backend": "fts5", "passages": 9, "words": 12, "p50_ms": 1.0, "p90_ms": 2.0, "p99_ms": 3.0}],
     },
     "engine": {"speed": [{"model": "6M", "rows": 16, "lengths": "mixed", "engine_tokens_per_s": 2, "generate_tokens_per_s": 1, "ratio": 2.0}]},
+    "attacks": {
+        "rows": [{"number": 1, "attack": "loop", "must": "ends", "level_3": "timeout_cpu", "level_2": "a|b", "level_1": "", "played": 4, "held": 3}],
+        "combinations": [
+            {"user": "root", "level": 3, "way": "session", "played": 4, "held": 3, "met_limit": 1, "median_s": 0.01, "p99_s": 0.09, "most_s": None},
+        ],
+    },
     "solve": {"runs": [{"run": 0, "load_s": 3.0, "work_s": 4.0}]},
 }
 CARD = {
@@ -99,6 +105,8 @@ def sources(tmp_path):
         ("soak", "| zygotes and supervisors killed | 7 and 3 |"),
         ("soak", "| descriptors of the helpers | 200 before, 199 after |"),
         ("engine", "| 6M | 16 | mixed | 2 | 1 | 2.0 |"),
+        ("attacks", "| 1 | loop | ends | timeout_cpu | a\\|b | – | 3 of 4 |"),
+        ("attacks-late", "| root | 3 | session | 4 | 3 | 1 | 10 | 90 | – |"),
         ("solve", "| quick | 3.0 | 2.0–4.0 | **no** |"),
         ("all-claims", "| quick: median ≤ 6 s | 3 (2–4) | – | **no** | `engine.json` |"),
         ("card-pico", "| parameters | 1,053,824 |"),
@@ -130,6 +138,8 @@ def test_the_commands_that_are_told_exist(command):
     words = command.split()
     if words[0] == "scripts/bench":
         where = ROOT / "benchmarks" / f"{words[1]}.py"
+    elif words[0] == "toolwright":
+        where = ROOT / "src" / "toolwright" / "cli" / f"_{words[1]}.py"
     else:
         where = ROOT / "src" / (words[2].replace(".", "/") + ".py") if words[1] == "-m" else ROOT / words[1]
     assert where.is_file()
