@@ -240,11 +240,9 @@ def lying(drawn: Drawn, settings: Settings, rm: str, name: str) -> list[Row]:
     ]
     rows = [{**column(pools, Arm(a, s, (), r), n).row(lying=0.0), "damage": 0.0} for a, s, r in (("majority", majority, ()), ("rm", weighted, (rm,)))]
     for arm in made:
-        honest = column(pools, arm, n)
+        honest = _with_liar(pools, arm, n, 0.0)
         rows.append({**honest.row(lying=0.0), "damage": 0.0})
-        for each in settings.lying:
-            filters = tuple(f"toolv, lying {each:g}" if name == "toolv" else name for name in arm.filters)
-            rows.append(_damaged(column(pools, replace(arm, filters=filters), n), honest, each))
+        rows += [_damaged(_with_liar(pools, arm, n, each), honest, each) for each in settings.lying]
     for told, taken in (("greedy with the interpreter", None), (f"majority@{settings.beside_samples} with the interpreter", majority)):
         if taken is not None and not settings.beside_samples:
             continue
@@ -258,6 +256,11 @@ def lying(drawn: Drawn, settings: Settings, rm: str, name: str) -> list[Row]:
             rows.append({**honest.row(lying=0.0), "damage": 0.0})
             rows += [_damaged(answered(f"{name} lying {each:g}"), honest, each) for each in settings.lying]
     return rows
+
+
+def _with_liar(pools: Sequence[JudgedPool], arm: Arm, n: int, lies: float) -> Column:
+    """The arm with the checker that lies so often in place of ToolV."""
+    return column(pools, replace(arm, filters=tuple(f"toolv, lying {lies:g}" if name == "toolv" else name for name in arm.filters)), n)
 
 
 def _damaged(found: Column, honest: Column, lies: float) -> Row:

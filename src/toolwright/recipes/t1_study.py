@@ -153,18 +153,19 @@ def verifiers_of(cast: Cast, sandbox: SandboxBackend, settings: Settings) -> dic
     }
 
 
-def _toolv(cast: Cast, sandbox: SandboxBackend, settings: Settings, *, shown: Shown | None = None, engine: Any = None) -> ToolVCode:
+def _toolv(cast: Cast, sandbox: SandboxBackend, settings: Settings, *, shown: Shown | None = None, engine: Any = None, crosscheck: bool = True) -> ToolVCode:
     form = cast.programs if shown is None else HalfForm(cast.programs, shown)
     tokens = PROGRAM_TOKENS if cast.tagged else 512
-    return ToolVCode(engine or cast.verify, sandbox, form=form, k=settings.programs, max_new_tokens=tokens)
+    return ToolVCode(engine or cast.verify, sandbox, form=form, k=settings.programs, max_new_tokens=tokens, crosscheck=crosscheck)
 
 
 def _control_verifiers(cast: Cast, sandbox: SandboxBackend, settings: Settings) -> dict[str, Verifier]:
     """More verifiers, for the problems of the controls."""
     found: dict[str, Verifier] = {f"toolv, {shown} only": _toolv(cast, sandbox, settings, shown=shown) for shown in HALVES}
     found |= {f"toolv, {name}": _toolv(cast, sandbox, settings, engine=engine) for name, engine in cast.others.items()}
-    for share in settings.lying:
-        found[f"toolv, lying {share:g}"] = _toolv(cast, FaultySandbox(sandbox, lying=share, seed=settings.seed), settings)
+    # Without the cross-check, which asks the same calculator several things at once: a lie must fall on the verdict.
+    for share in (0.0, *settings.lying) if settings.lying else ():
+        found[f"toolv, lying {share:g}"] = _toolv(cast, FaultySandbox(sandbox, lying=share, seed=settings.seed), settings, crosscheck=False)
     return found
 
 
