@@ -53,7 +53,7 @@ def _stages(tables: Row) -> Table:
     mine = [row for row in tables["accuracy"] if row["model"] == small and row["dialect"] == "text"]
     most = tables["samples"]
     ns = [n for n in dict.fromkeys((*SHOWN_NS, most)) if n < most and any(row["n"] == n for row in mine)]
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for arm in dict.fromkeys((*ARMS, *(row["arm"] for row in mine))):
         last = _find(mine, arm=arm, n=1 if arm == "greedy" else most)
         if last is None:
@@ -66,7 +66,7 @@ def _stages(tables: Row) -> Table:
 
 def _beside(tables: Row) -> Table:
     small = tables["parameters"][0]["model"]
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for row in tables["accuracy"]:
         if row["model"] != small or row["dialect"] != "text":
             told = f"{row['model']}, {row['dialect']}"
@@ -81,7 +81,7 @@ def _beside(tables: Row) -> Table:
 
 
 def _errors(tables: Row) -> Table:
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (
             row["kind"],
             f"{row['samples']:,}",
@@ -94,7 +94,7 @@ def _errors(tables: Row) -> Table:
 
 
 def _verification(tables: Row) -> Table:
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for row in tables["verification"]:
         if "tp" in row:
             counts = [f"{row[key]:,}" for key in ("tp", "fp", "fn", "tn")]
@@ -103,13 +103,15 @@ def _verification(tables: Row) -> Table:
 
 
 def _controls(tables: Row) -> Table:
-    rows = [(row["kind"], row["arm"], _interval(row), _gap(row, "to_full"), _percent(row.get("refutes"))) for row in tables["controls"]]
+    rows: list[tuple[object, ...]] = []
+    for row in tables["controls"]:
+        rows.append((row["kind"], row["arm"], _interval(row), _gap(row, "to_full"), _percent(row.get("refutes"))))
     return ("", "filter", "right (or share), %", "less ToolV in full", "texts refuted, %"), rows
 
 
 def _lying(tables: Row) -> Table:
     lies = sorted({row["lying"] for row in tables["lying"]})
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for arm in dict.fromkeys(row["arm"] for row in tables["lying"]):
         found = [_find(tables["lying"], arm=arm, lying=lie) for lie in lies]
         rows.append((arm, *("–" if row is None else _interval(row) if not row["lying"] else _gap(row, "damage") for row in found)))
@@ -122,7 +124,7 @@ def _timing(tables: Row) -> Table:
 
 def _arithmetic(tables: Row) -> Table:
     counts = sorted({row["operands"] for row in tables["accuracy"]})
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for way in dict.fromkeys(row["way"] for row in tables["accuracy"]):
         found = [_find(tables["accuracy"], way=way, operands=k) for k in counts]
         rows.append((way, *("–" if row is None else _interval(row) for row in found)))
@@ -131,7 +133,7 @@ def _arithmetic(tables: Row) -> Table:
 
 def _memory(tables: Row) -> Table:
     sizes = sorted({row["table"] for row in tables["accuracy"]})
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for model, way in dict.fromkeys((row["model"], row["way"]) for row in tables["accuracy"]):
         found = [_find(tables["accuracy"], model=model, way=way, table=size) for size in sizes]
         rows.append((model, way, *("–" if row is None else _interval(row) for row in found)))
@@ -140,7 +142,7 @@ def _memory(tables: Row) -> Table:
 
 def _knowledge(tables: Row) -> Table:
     conditions = list(dict.fromkeys(row["condition"] for row in tables["accuracy"]))
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for strategy, n in dict.fromkeys((row["strategy"], row["n"]) for row in tables["accuracy"]):
         found = [_find(tables["accuracy"], strategy=strategy, n=n, condition=condition) for condition in conditions]
         rows.append((f"{strategy}@{n}", *("–" if row is None else _interval(row) for row in found)))
