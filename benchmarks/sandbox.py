@@ -95,7 +95,8 @@ async def measure(runners: dict[str, Runner], rounds: int, seconds: float) -> Sa
         for at, cell in enumerate(cells):
             if cell in skipped:
                 continue
-            print(f"\rround {turn + 1} of {rounds}, {at + 1} of {len(cells)}: {' '.join(cell)}{' ' * 30}", end="", file=sys.stderr)
+            if sys.stderr.isatty() or at == 0:
+                print(f"\rround {turn + 1} of {rounds}, {at + 1} of {len(cells)}: {' '.join(cell)}{' ' * 30}", end="", file=sys.stderr, flush=True)
             begin = time.perf_counter()
             found = await measure_cell(runners[cell[0]], cell[1], cell[2], seconds)
             if found is not None:
