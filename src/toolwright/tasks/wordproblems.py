@@ -20,6 +20,8 @@ Split = Literal["train", "validation", "test"]
 Novelty = Literal["numbers", "templates", "compositions"]
 _SHARES = {"test": 15, "validation": 7}
 """Percent of templates held out."""
+_FEWEST = 8
+"""Fewer templates than this would make a set of problems too alike."""
 _OPERATIONS = ("add", "subtract", "add", "subtract", "double", "halve", "multiply", "divide")
 """Additions and subtractions come twice as often."""
 
@@ -29,7 +31,8 @@ class Dial:
     """How hard the problems are."""
 
     digits: int = 2
-    """Digits of the large quantities, 1 to 7."""
+    """Digits of the large quantities, 1 to 7. From 3 on, held-out problems come from templates that have a large quantity,
+    unless there are too few of them with so many steps."""
     steps: int | None = None
     """Steps of the solution, 1 to 8; None for whatever the templates have. With a number, templates of that many steps and stories of that many events."""
     distractors: float = 0.3
@@ -111,17 +114,21 @@ def split_digest() -> str:
 
 
 @cache
-def _pool(split: Split, steps: int | None) -> tuple[tuple[Template, ...], tuple[Story, ...]]:
+def _pool(split: Split, steps: int | None, sized: bool) -> tuple[tuple[Template, ...], tuple[Story, ...]]:
+    """The templates and stories of a split; sized: only those whose numbers follow the digits dial, where there are some."""
     templates, stories = load_templates()
+    mine = tuple(t for t in templates if split_of(t.id) == split and steps in (None, len(t.steps)))
+    large = tuple(t for t in mine if "large" in t.draw.values())
     return (
-        tuple(t for t in templates if split_of(t.id) == split and steps in (None, len(t.steps))),
+        large if sized and len(large) >= _FEWEST else mine,
         tuple(s for s in stories if split_of(s.id) == split),
     )
 
 
 def _draw(rng: random.Random, split: Split, dial: Dial, things: float) -> tuple[Template | Story, Drawn]:
     home: Split = split if dial.novelty == "templates" else "train"
-    templates, stories = _pool(home, dial.steps)
+    # Training takes all templates at every setting: the shipped models were trained so, and small numbers do no harm there.
+    templates, stories = _pool(home, dial.steps, split != "train" and dial.digits > 2)
     if not templates or dial.novelty == "compositions" or (stories and rng.random() < dial.stories):
         story = rng.choice(stories)
         length = dial.steps or rng.choice((1, 2, 2, 3, 3, 4, 5))
