@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from toolwright.engines import AdapterShape, HFEngine, ScriptedEngine, save_adapter, with_adapter
+from toolwright.engines import AdapterShape, HFEngine, ScriptedEngine, save_adapter, weights_digest, with_adapter
 from toolwright.episodes import Episode, Problem, Provenance, Span, StopReason
 from toolwright.errors import UsageError
-from toolwright.recipes import Solver
-from toolwright.recipes._named_verifiers import VERIFIERS, made_verifiers
+from toolwright.recipes import EMBEDDED, Solver
+from toolwright.recipes._named_verifiers import VERIFIERS, made_verifiers, packaged_adapters
 from toolwright.sandbox import Sandbox
 
 SHAPE = AdapterShape(rank=2)
@@ -65,6 +65,18 @@ def test_a_student_of_a_teacher_is_asked_in_messages_without_examples(tiny_model
     sandbox = Sandbox(allow_degraded=True)
     made = made_verifiers(["toolv-code"], HFEngine.load(tiny_model), sandbox, adapters=folder)
     assert "chat-short" in made.verifiers[0]._form.name  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_roles_that_ship_stand_on_the_weights_that_ship(name: str) -> None:
+    folder = packaged_adapters(name)
+    if not folder.is_dir():
+        pytest.skip(f"{name} ships without roles")
+    for role in ("verify", "judge"):
+        facts = json.loads((folder / role / "role.json").read_text())
+        assert facts["base_weights"] == weights_digest(folder.parent) and facts["student"] == name
+        assert sum(path.stat().st_size for path in (folder / role).iterdir()) <= 2 * 2**20
+        assert facts["candidates"]["noise"] == 0
 
 
 def test_what_cannot_be_made_is_refused(tiny_model: Path, tmp_path: Path) -> None:
