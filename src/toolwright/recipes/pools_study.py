@@ -193,7 +193,7 @@ def claims_of(tables: Mapping[str, Table]) -> list[dict[str, Any]]:
 
 
 def _better(
-    tables: Mapping[str, Table], name: str, text: str, pool: str, a: str, b: str, *, source: str = "issue 4", against: float | None = None
+    tables: Mapping[str, Table], name: str, text: str, pool: str, a: str, b: str, *, source: str = "this project", against: float | None = None
 ) -> list[dict[str, Any]]:
     """Seen where the paired interval at the largest n is above zero."""
     gap = _gap(tables, pool, a, b)
@@ -209,7 +209,7 @@ def _no_worse(tables: Mapping[str, Table], name: str, told: str, pool: str) -> l
     spent = {row["strategy"]: row["model_tokens"] for row in rows if row["n"] == most}
     share = spent["adaptive"] / spent["majority"]
     text = f"adaptive over {told}: at most {100 * MARGIN:.0f} points below the fixed number (lower bound), with {100 * share:.0f} % of its tokens"
-    return [claim(f"pools-{name}", text, "issue 4", gap, Measured(-MARGIN), seen=(gap.low or 0) > -MARGIN)]
+    return [claim(f"pools-{name}", text, "this project", gap, Measured(-MARGIN), seen=(gap.low or 0) > -MARGIN)]
 
 
 def _gap(tables: Mapping[str, Table], pool: str, a: str, b: str) -> Measured | None:
