@@ -38,7 +38,7 @@ from toolwright.recipes._roles import (
 )
 from toolwright.recipes.embedded import _mixture, check_name
 from toolwright.rollouts import Rollout
-from toolwright.sandbox import Sandbox
+from toolwright.sandbox import Sandbox, SandboxLimits
 from toolwright.training import AdaptSettings, CurvePoint, Example, adapt
 from toolwright.verifiers import extract_program, printed_verdict
 
@@ -48,6 +48,8 @@ _DRAWING_SHARE = 0.35
 """Of the minutes allowed, the part that drawing candidates may take."""
 _BATCH = 200
 """Programs per sandbox run: they are the teacher's own, a few calculations each."""
+_LIMITS = SandboxLimits(wall_s=60.0, cpu_s=30.0)
+_ATTEMPTS = 4
 _RUN_MANY = """
 import contextlib, io
 for program in {programs!r}:
@@ -299,15 +301,25 @@ def _that_run(documents: Sequence[tuple[Attempted, Document]], noise: float, rep
     programs = [extract_program(document.pieces[-1][0]) or "" for _, document in documents]
 
     async def run() -> list[str]:
+        batches = [programs[at : at + _BATCH] for at in range(0, len(programs), _BATCH)]
         with Sandbox(allow_degraded=True) as sandbox:
-            batches = [programs[at : at + _BATCH] for at in range(0, len(programs), _BATCH)]
-            done = await asyncio.gather(*(sandbox.run(_RUN_MANY.format(programs=batch)) for batch in batches))
+            done = await asyncio.gather(*(sandbox.run(_RUN_MANY.format(programs=batch), limits=_LIMITS) for batch in batches))
         for batch, result in zip(batches, done, strict=True):
             if not result.ok or len(result.stdout.splitlines()) != len(batch):
                 raise SandboxFault(f"the programs could not be run ({result.outcome.value}: {result.error or result.stderr[-200:]})")
         return [line for result in done for line in result.stdout.splitlines()]
 
-    said = [printed_verdict(line) for line in asyncio.run(run())]
+    # Minutes of drawing hang on this, and a machine busy with training may be too busy to start a sandbox in time.
+    for attempt in range(_ATTEMPTS):
+        try:
+            lines = asyncio.run(run())
+            break
+        except SandboxFault as fault:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            report(f"{fault}; trying again")
+            time.sleep(5)
+    said = [printed_verdict(line) for line in lines]
     passed = [each is not None and (noise > 0 or each is c.right) for each, (c, _) in zip(said, documents, strict=True)]
     report(f"{sum(passed)} of {len(documents)} programs run and print what the teacher says")
     return [document for (_, document), ok in zip(documents, passed, strict=True) if ok]
