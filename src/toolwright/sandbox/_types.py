@@ -134,7 +134,8 @@ _AGAINST = {
 class SandboxCapabilities:
     """The isolation that this machine really gave, found by doing it in a throwaway child.
 
-    Level 3: Landlock, seccomp, and own namespaces · 2: Landlock and seccomp · 1: seccomp only, files are readable · 0: a process with limits, no isolation.
+    Level 4: 3, and a process id namespace or a cgroup for each snippet · 3: Landlock, seccomp, and own namespaces · 2: Landlock and seccomp · 1: seccomp only:
+    files are readable, and without a root of its own no file can be written, scratch included · 0: a process with limits, no isolation.
     """
 
     level: int
