@@ -25,7 +25,8 @@ GRACE_S = 1.0
 """How long a session's turn may go on after it was asked to end, so that its variables can be kept."""
 _SLACK = 128
 """Scratch directories that are kept for the next snippets, of each size and zygote, hold two descriptors each; a descriptor lost per snippet shows soon."""
-_PATIENCE_S = 10.0
+_PATIENCE_S = 60.0
+"""A slow disk may take long to remove thousands of folders."""
 _MARKS = ("/tmp/toolwright-attack", "/dev/shm/toolwright-attack", "/root/toolwright-attack")
 _CANARY = "import sympy\nsum(range(10)), str(sympy.Rational(2, 4)), len(__import__('os').listdir('.'))"
 _KEPT, _STILL_KEPT = "kept = 41", "kept + 1"

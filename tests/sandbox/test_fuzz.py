@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import socket
 import struct
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from toolwright.sandbox import Outcome, Sandbox, SandboxLimits
+from toolwright.sandbox._remove import remove_tree
 from toolwright.sandbox._running import Child, Limits, Turn
 from toolwright.sandbox._wire import FRAME, HEAD, MAX_REPLY_BYTES, message_size, pack_message, split_message
 
@@ -262,3 +266,29 @@ def test_random_frames_of_a_real_child_do_not_change_its_end(sandbox: Sandbox) -
         result = sandbox.run_sync(write.format(seed=seed))
         assert (result.outcome, result.exit_code) == (Outcome.ERROR, 7), result
     assert struct.calcsize(">BI") == FRAME.size, "the snippet writes other frames than ours"
+
+
+# ---- what it leaves ----
+
+
+def test_a_tree_of_any_depth_is_removed(tmp_path: Path) -> None:
+    """Deeper than Python's stack, with closed folders, and with links that must not be followed."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").write_text("x")
+    top = tmp_path / "top"
+    top.mkdir()
+    (top / "link").symlink_to(kept)
+    (top / "closed").mkdir(mode=0)
+    here = os.open(top, os.O_RDONLY)
+    for _ in range(sys.getrecursionlimit() + 100):
+        os.mkdir("d", dir_fd=here)
+        os.close(os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    remove_tree(str(top))
+    assert sorted(os.listdir(tmp_path)) == ["kept"]
+    assert (kept / "file").read_text() == "x"
+    remove_tree(str(top))  # gone already

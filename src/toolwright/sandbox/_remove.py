@@ -12,42 +12,57 @@ _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove_tree(folder: str) -> None:
-    """Remove the folder and all in it; links are removed, not followed, and what resists stays."""
+    """Remove the folder and all in it; links are removed, not followed, and what resists stays. Nobody may use the folder any more."""
     try:
-        top = os.open(folder, _OPEN)
+        here = os.open(folder, _OPEN)
     except OSError:
         return  # it is gone, or no folder
-    waiting: list[str] = []
-    try:
-        _empty(top, top, waiting)
-        while waiting:
-            name = waiting.pop()
-            with contextlib.suppress(OSError):
-                os.chmod(name, 0o700, dir_fd=top)
-                inner = os.open(name, _OPEN, dir_fd=top)
-                try:
-                    _empty(inner, top, waiting)
-                finally:
-                    os.close(inner)
-                os.rmdir(name, dir_fd=top)
-    finally:
-        os.close(top)
+    entered: list[str] = []
+    waiting = [_folders_left(here)]
+    while waiting:
+        if waiting[-1]:
+            name = waiting[-1].pop()
+            inner = _enter(name, here)
+            if inner is not None:
+                os.close(here)
+                here = inner
+                entered.append(name)
+                waiting.append(_folders_left(here))
+            continue
+        waiting.pop()
+        if entered:
+            here = _go_up(here, entered.pop())
+    os.close(here)
     with contextlib.suppress(OSError):
         os.rmdir(folder)
 
 
-def _empty(fd: int, top: int, waiting: list[str]) -> None:
-    """Remove the files of a folder, and move its folders to the top, where they wait for the same."""
-    with os.scandir(fd) as entries:
-        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+def _folders_left(here: int) -> list[str]:
+    """The folders in a folder, after all else in it was removed."""
+    try:
+        with os.scandir(here) as entries:
+            found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    except OSError:
+        return []
     for name, is_folder in found:
-        with contextlib.suppress(OSError):
-            if not is_folder:
-                os.unlink(name, dir_fd=fd)
-            elif fd == top:
-                waiting.append(name)
-            else:
-                os.chmod(name, 0o700, dir_fd=fd)  # else a closed folder cannot be moved
-                moved = os.urandom(16).hex()
-                os.rename(name, moved, src_dir_fd=fd, dst_dir_fd=top)
-                waiting.append(moved)
+        if not is_folder:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=here)
+    return [name for name, is_folder in found if is_folder]
+
+
+def _enter(name: str, here: int) -> int | None:
+    try:
+        os.chmod(name, 0o700, dir_fd=here)
+        return os.open(name, _OPEN, dir_fd=here)
+    except OSError:
+        return None
+
+
+def _go_up(here: int, name: str) -> int:
+    """The folder above, without the one that was left."""
+    above = os.open("..", _OPEN, dir_fd=here)
+    os.close(here)
+    with contextlib.suppress(OSError):
+        os.rmdir(name, dir_fd=above)
+    return above
