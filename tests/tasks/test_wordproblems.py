@@ -190,10 +190,10 @@ def test_the_problem_of_the_day() -> None:
     assert [p.id for p in problems[:2]] == ["today-2026-01-01", "today-2026-01-02"]
     assert today(days[0]) == problems[0] and today().id == f"today-{datetime.date.today().isoformat()}"
     for problem in problems:
-        assert len(problem.meta["steps"]) in (3, 4) and problem.meta["digits"] in (2, 3)
+        assert len(problem.meta["steps"]) == 3 and problem.meta["digits"] == 2
         numbers = [int(n) for step in problem.meta["steps"] for n in re.findall(r"\d+", f"{step['expression']} {step['value']}")]
         assert len(str(max(numbers))) >= problem.meta["digits"]
-    assert {(len(p.meta["steps"]), p.meta["digits"]) for p in problems} == {(3, 3), (4, 2)}
+    assert {(len(p.meta["steps"]), p.meta["digits"]) for p in problems} == {(3, 2)}
 
 
 def test_text_is_filled_and_repaired() -> None:

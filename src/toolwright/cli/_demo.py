@@ -16,7 +16,7 @@ def demo(
     date: Annotated[str | None, typer.Argument(help="YYYY-MM-DD; today by default.")] = None,
     model: Model = None,
     dialect: DialectName = "text",
-    n: Annotated[int, typer.Option("-n", help="How many candidates to draw.")] = 16,
+    n: Annotated[int, typer.Option("-n", help="How many candidates to draw.")] = 64,
     show_all: Annotated[bool, typer.Option("--all", help="Show every distinct candidate.")] = False,
     as_json: Json = False,
 ) -> None:
