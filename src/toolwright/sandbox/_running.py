@@ -76,6 +76,19 @@ class Turn:
     error: bytes | None = None
 
 
+def _channels() -> tuple[int, int, int, int, socket.socket, socket.socket]:
+    """Both ends of stdout, stderr and control. Raises: OSError where descriptors run out; then none is kept."""
+    made: list[int] = []
+    try:
+        made += os.pipe2(os.O_CLOEXEC)
+        made += os.pipe2(os.O_CLOEXEC)
+        return made[0], made[1], made[2], made[3], *socket.socketpair()
+    except OSError:
+        for fd in made:
+            os.close(fd)
+        raise
+
+
 class Child:
     """A forked child, from before its fork until after its end."""
 
@@ -102,11 +115,9 @@ class Child:
         self._frames = bytearray()
         self._frame_count = 0
         self._outgoing = bytearray()
-        self._out, out = os.pipe2(os.O_CLOEXEC)
-        self._err, err = os.pipe2(os.O_CLOEXEC)
+        self._out, out, self._err, err, self._control, control = _channels()
         for fd in (self._out, self._err):
             os.set_blocking(fd, False)
-        self._control, control = socket.socketpair()
         self._control.setblocking(False)
         self.theirs = [out, err, control.detach()]
         self.open = {self._out, self._err, self._control.fileno()}
