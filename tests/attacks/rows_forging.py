@@ -163,6 +163,7 @@ CASES = [
         "import os, threading, time\nfor _ in range(20): os.dup(1)\nthreading.Thread(target=time.sleep, args=(1e6,)).start()",
         ends(WALL),
         turn=ends(OK),
+        limits=SHORT,
     ),
 ]
 _PATCH = """

@@ -172,25 +172,6 @@ def no_fork() -> Facts:
     return {**facts, "left": len(descendants(os.getpid()))}
 
 
-def few_processes() -> Facts:
-    """The user's processes are counted and nearly used up: what cannot be forked is told as the sandbox's fault; the next ones run."""
-    if os.geteuid() == 0:
-        resource.setrlimit(resource.RLIMIT_NPROC, (40, 40))  # counts for the user that root drops to
-    else:
-        raise Unavailable("the count of an ordinary user is shared with the rest of the machine")
-
-    async def crowd(sandbox: Sandbox) -> list[SandboxResult]:
-        return await asyncio.gather(*(sandbox.run("import time; time.sleep(0.5); 7") for _ in range(60)))
-
-    with Sandbox(preload=(), spares=0, max_running=60, zygotes=1) as sandbox:
-        if not sandbox.run_sync("1").ok:
-            raise Unavailable("others use up the count of user 65534")
-        results = asyncio.run(crowd(sandbox))
-        outcomes = sorted({str(result.outcome) for result in results})
-        why = sorted({result.error or "" for result in results if not result.ok})
-        return {"outcomes": outcomes, "why": why, "after": told(sandbox.run_sync("1 + 1"))}
-
-
 SCENARIOS: dict[str, Callable[[], Facts]] = {
     each.__name__: each
     for each in (
@@ -203,7 +184,6 @@ SCENARIOS: dict[str, Callable[[], Facts]] = {
         read_only_everywhere,
         few_descriptors,
         no_fork,
-        few_processes,
     )
 }
 
