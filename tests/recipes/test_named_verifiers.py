@@ -39,7 +39,7 @@ def test_stock_models_ask_by_prompt() -> None:
 def test_roles_are_taken_from_adapters_and_share_what_they_can(tiny_model: Path, tmp_path: Path) -> None:
     folder = adapters(tiny_model, tmp_path, "verify", "judge", student="pico")
     engine, sandbox = HFEngine.load(tiny_model), Sandbox(allow_degraded=True)
-    made = made_verifiers(VERIFIERS, engine, sandbox, adapters=folder)
+    made = made_verifiers(("claims", "toolv-code", "genrm", "prm"), engine, sandbox, adapters=folder)
     assert [v.name for v in made.verifiers] == ["claims", "toolv_code", "genrm", "prm"]
     assert len(made.engines) == 2
     base = {p.data_ptr() for p in engine.model.parameters()}

@@ -42,7 +42,7 @@ def test_a_training_solution_of_gsm8k_is_read_by_its_marks():
     question = "Ann has 48 clips and sells half. Then she buys 10 more. How many has she?"
     steps = gsm8k_steps(question, "She sells 48/2 = <<48/2=24>>24.\nShe has 24+10 = <<24+10=34>>34.\n#### 34", "34")
     assert steps is not None
-    assert text_solution(steps) == "n1: 48/2=24\nn2: 24+10=34\n#### 34"
+    assert text_solution(steps) == "48/2=24\n24+10=34\n#### 34"
     assert code_solution(steps)[0] == "<code>\nn1=48/2\nn2=n1+10\nprint(n2)\n</code>"
     assert code_solution(steps)[1] == "\n<interpreter>\n34.0\n</interpreter>\n\n"
 

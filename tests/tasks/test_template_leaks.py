@@ -38,6 +38,14 @@ STOCK_PHRASES = {
 }
 """Shared runs of twelve words that say nothing about the item they come from."""
 
+NEAR = {
+    "outdoors-trees-park-planting": "singleeq-0067",
+    "babysitting-hours-bike": "asdiv-nluds-2144",
+    "saving-shared-goal-sisters": "svamp-chal-194",
+}
+"""Train scenes that the shipped models have seen and that share a run of twelve words with one benchmark item (docs/models.md names them). To be reworded
+before the next training; none may be added."""
+
 Mask = tuple[str, ...]
 
 
@@ -104,10 +112,11 @@ def test_no_template_is_a_benchmark_item(items: dict[str, str]) -> None:
             if words in whole:
                 same.append(f"{template_id} is {whole[words]}: {' '.join(words)}")
             for run in runs(words):
-                if run in index and " ".join(run) not in STOCK_PHRASES:
+                if run in index and " ".join(run) not in STOCK_PHRASES and NEAR.get(template_id.partition("/")[0]) != index[run]:
                     shared[template_id].add(f"{index[run]}: {' '.join(run)}")
     assert same == []
     assert dict(shared) == {}
+    assert {split_of(scene) for scene in NEAR} == {"train"}
 
 
 def test_the_guard_sees_a_copied_item(items: dict[str, str]) -> None:
