@@ -12,7 +12,7 @@ from toolwright.engines import AdapterShape, HFEngine, ScriptedEngine, save_adap
 from toolwright.episodes import Episode, Problem, Provenance, Span, StopReason
 from toolwright.errors import UsageError
 from toolwright.recipes import EMBEDDED, Solver
-from toolwright.recipes._named_verifiers import VERIFIERS, made_verifiers, packaged_adapters
+from toolwright.recipes._named_verifiers import made_verifiers, packaged_adapters
 from toolwright.sandbox import Sandbox
 
 SHAPE = AdapterShape(rank=2)
