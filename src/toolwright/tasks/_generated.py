@@ -19,7 +19,7 @@ COUNT = 200
 MOST = 100_000
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _TODAY = (Dial(digits=2, steps=3, novelty="compositions"),)
-"""What the problem of the day is drawn with, one of these by date; never changed, so that a date always gives the same kind of problem."""
+"""What the problem of the day is drawn with, one of these by date; changed only together with the models, chosen on the validation split (LOG.md)."""
 
 
 def wordproblems(
@@ -55,7 +55,7 @@ def wordproblems(
 
 
 def today(date: datetime.date | None = None) -> Problem:
-    """The problem of the day: three steps, numbers of two digits and what comes of them, in an order of operations that no model of this package was trained on.
+    """The problem of the day: three steps, two-digit numbers, in an order of operations that no model of this package was trained on.
 
     The same date gives the same problem for as long as the templates do not change.
     """
