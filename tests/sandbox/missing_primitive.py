@@ -125,7 +125,9 @@ def _mount_read_only(*folders: str) -> None:
         _linux.unshare(_linux.CLONE_NEWNS)
         _linux.mount("none", "/", None, _linux.MS_REC | _linux.MS_PRIVATE)
         for folder in folders:
-            _linux.mount("tmpfs", folder, "tmpfs", _linux.MS_RDONLY, "size=4k")
+            # The folder itself and not an empty one over it: the package or its interpreter may lie there.
+            _linux.mount(folder, folder, None, _linux.MS_BIND)
+            _linux.mount("none", folder, None, _linux.MS_BIND | _linux.MS_REMOUNT | _linux.MS_RDONLY)
     except OSError as error:
         raise Unavailable(str(error)) from error
 
