@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from fractions import Fraction
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
+from transformers import AutoTokenizer
 
 from toolwright.episodes import Problem
-from toolwright.recipes._mixture import Mixture
+from toolwright.recipes._mixture import Mixture, document
 from toolwright.recipes._roles import (
     Attempted,
     Taught,
@@ -59,10 +63,9 @@ def printed(program: str) -> list[object]:
 def test_the_program_says_what_is_true_of_the_candidate(text: str, right: bool) -> None:
     document = verify_document(candidate(text), random.Random(0))
     assert document is not None
-    prompt, program = document.pieces
-    assert prompt == (f"<|verify|>{text}<|user|>{TAUGHT.problem.question}<|tools|>", 0.0)
-    assert program[1] == 1.0
-    assert printed(program[0].removeprefix("<code>").removesuffix("</code>")) == [right]
+    assert document.pieces[0] == (f"<|verify|>{text}<|user|>{TAUGHT.problem.question}<|tools|>", 0.0)
+    assert {weight for _, weight in document.pieces[1:]} == {1.0}
+    assert printed(document.target.removeprefix("<code>").removesuffix("</code>")) == [right]
     assert judge_document(candidate(text), random.Random(0)).pieces[1] == ("Yes" if right else "No", 1.0)
 
 
@@ -95,7 +98,7 @@ def test_a_noisy_teacher_errs_about_that_often() -> None:
     words = [judge_document(candidate(RIGHT), rng, noise=0.2).pieces[1][0] for _ in range(400)]
     assert 50 < words.count("No") < 115
     programs = [verify_document(candidate(RIGHT), rng, noise=0.5) for _ in range(60)]
-    said = [printed(each.pieces[1][0].removeprefix("<code>").removesuffix("</code>"))[0] for each in programs if each is not None]
+    said = [printed(each.target.removeprefix("<code>").removesuffix("</code>"))[0] for each in programs if each is not None]
     assert 15 < said.count(False) < 45
     marks = [len(steps_document(candidate(RIGHT), rng, noise=0.3).pieces) for _ in range(100)]
     assert len(set(marks)) > 2
@@ -133,3 +136,27 @@ def test_what_has_no_number_for_an_answer_teaches_nothing() -> None:
 def test_the_settings_name_every_model() -> None:
     assert set(config()["train"]) == set(embedded_config()["models"])
     assert config()["adapter"]["rank"] <= 8
+
+
+def test_roles_write_only_tokens_that_the_base_has_learned() -> None:
+    # An adapter trains no embeddings. A first verify role had == as one token, which no training text of the base has, and every program came out broken.
+    tokenizer = AutoTokenizer.from_pretrained(Path(str(files("toolwright"))) / "embedded" / "pico")
+
+    def encode(text: str) -> list[int]:
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    seen: set[int] = set()
+    without_gsm8k = replace(mixture(), gsm8k=0.0)
+    for position in range(1500):
+        seen.update(document(without_gsm8k, (), "train", 0, position).encode(encode).ids)
+    written: set[int] = set()
+    for text in (RIGHT, SLIP, PLAN, SHORT):
+        for made in (
+            verify_document(candidate(text), random.Random(0)),
+            judge_document(candidate(text), random.Random(0)),
+            steps_document(candidate(text), random.Random(0)),
+        ):
+            assert made is not None
+            example = made.encode(encode)
+            written.update(token for token, weight in zip(example.ids, example.weights, strict=True) if weight >= 1)
+    assert tokenizer.convert_ids_to_tokens(sorted(written - seen)) == []

@@ -14,7 +14,7 @@ from toolwright.recipes import _mixture
 from toolwright.recipes._worked import code_solution, evaluate, gsm8k_steps, redraw, text_solution
 from toolwright.tasks import Dial, generate, split_of
 
-MIXTURE = _mixture.Mixture(0.25, 0.05, 0.5, 0.3, 0.5, (0.25, 0.35, 0.2, 0.12, 0.08), 0.1)
+MIXTURE = _mixture.Mixture(0.25, 0.05, 0.5, 0.3, 0.5, 0.4, (0.25, 0.35, 0.2, 0.12, 0.08), 0.1)
 DATA = os.environ.get("TOOLWRIGHT_DATA")
 needs_data = pytest.mark.skipif(not DATA, reason="TOOLWRIGHT_DATA is not set")
 

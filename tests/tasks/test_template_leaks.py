@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from toolwright.tasks import load, split_of
-from toolwright.tasks._templates import Redraw, Story, Template, load_templates
+from toolwright.tasks._kits import ROLES, Kit, load_kits
+from toolwright.tasks._templates import Redraw, Story, Template, fill, load_templates
 from toolwright.tasks._words import LISTS, NAMES
 
 LENGTH = 12
@@ -37,14 +38,6 @@ STOCK_PHRASES = {
     "people on the bus how many people were on the bus before",
 }
 """Shared runs of twelve words that say nothing about the item they come from."""
-
-NEAR = {
-    "outdoors-trees-park-planting": "singleeq-0067",
-    "babysitting-hours-bike": "asdiv-nluds-2144",
-    "saving-shared-goal-sisters": "svamp-chal-194",
-}
-"""Train scenes that the shipped models have seen and that share a run of twelve words with one benchmark item (docs/models.md names them). To be reworded
-before the next training; none may be added."""
 
 Mask = tuple[str, ...]
 
@@ -90,6 +83,20 @@ def drawings(source: Template | Story) -> Iterator[str]:
             continue
 
 
+def compositions(kit: Kit) -> Iterator[str]:
+    """Every clause of a kit by itself with each of its words, and a hundred problems composed from it."""
+    rng = random.Random(kit.id)
+    for role, clauses in kit.clauses.items():
+        for clause in clauses:
+            for _ in range(6):
+                yield fill(rng, clause, kit.draw_words(rng), dict.fromkeys(ROLES[role], 14))
+    for _ in range(100):
+        try:
+            yield kit.render(rng, digits=2, distractors=0.2).question
+        except Redraw:
+            continue
+
+
 @pytest.fixture(scope="module")
 def items(data: Path) -> dict[str, str]:
     return {p.id: p.question for name in BENCHMARKS for p in load(name, data=data).problems}
@@ -99,7 +106,7 @@ def items(data: Path) -> dict[str, str]:
 def drawn() -> dict[str, frozenset[str]]:
     """Every entry's drawings, by its id."""
     templates, stories = load_templates()
-    return {source.id: frozenset(drawings(source)) for source in (*templates, *stories)}
+    return {source.id: frozenset(drawings(source)) for source in (*templates, *stories)} | {kit.id: frozenset(compositions(kit)) for kit in load_kits()}
 
 
 def test_no_template_is_a_benchmark_item(items: dict[str, str]) -> None:
@@ -112,11 +119,10 @@ def test_no_template_is_a_benchmark_item(items: dict[str, str]) -> None:
             if words in whole:
                 same.append(f"{template_id} is {whole[words]}: {' '.join(words)}")
             for run in runs(words):
-                if run in index and " ".join(run) not in STOCK_PHRASES and NEAR.get(template_id.partition("/")[0]) != index[run]:
+                if run in index and " ".join(run) not in STOCK_PHRASES:
                     shared[template_id].add(f"{index[run]}: {' '.join(run)}")
     assert same == []
     assert dict(shared) == {}
-    assert {split_of(scene) for scene in NEAR} == {"train"}
 
 
 def test_the_guard_sees_a_copied_item(items: dict[str, str]) -> None:

@@ -38,6 +38,8 @@ class Mixture:
     """The share of stories among the word problems."""
     things: float
     """The chance that a template's nouns come from one large list."""
+    kits: float
+    """The share of problems composed from kits among the word problems."""
     digits: tuple[float, ...]
     """Chances of 1, 2, … digits."""
     prompt_weight: float
@@ -49,6 +51,11 @@ class Document:
     """A question and its worked solution in one dialect, as (text, loss weight) pieces."""
 
     pieces: tuple[tuple[str, float], ...]
+
+    @property
+    def target(self) -> str:
+        """What the model is to write: the pieces of full weight."""
+        return "".join(text for text, weight in self.pieces if weight >= 1)
 
     def encode(self, encode: Encode) -> Example:
         """The example; pieces are encoded apart, as they are at test time."""
@@ -86,7 +93,7 @@ def document(mixture: Mixture, gsm8k: tuple[tuple[str, tuple[WorkedStep, ...]], 
     digits = rng.choices(range(1, len(mixture.digits) + 1), mixture.digits)[0]
     steps_wanted = None if rng.random() < 0.75 else rng.choice((1, 2, 2, 3, 3, 4, 5))
     dial = Dial(digits=digits, steps=steps_wanted, distractors=0.35, stories=mixture.stories)
-    problem = generate(split, position, dial, seed=seed, things=mixture.things)
+    problem = generate(split, position, dial, seed=seed, things=mixture.things, kits=mixture.kits)
     steps = steps_of(problem)
     if any(_too_hard(s.expression) for s in steps):
         dialect = "retool"
@@ -134,12 +141,14 @@ def gsm8k_train(data: Path, part: Literal["train", "validation"]) -> tuple[tuple
 
 
 def validation_sets(data: Path, encode: Encode, *, count: int = 200) -> dict[str, list[Example]]:
-    """Held-out examples: word problems of validation templates in both dialects, and GSM8K training problems never trained on."""
-    sets: dict[str, list[Example]] = {"templates_text": [], "templates_retool": [], "gsm8k_retool": []}
+    """Held-out examples: word problems of validation templates in both dialects, of validation kits, and GSM8K training problems never trained on."""
+    sets: dict[str, list[Example]] = {"templates_text": [], "templates_retool": [], "kits_retool": [], "gsm8k_retool": []}
     for index in range(count):
         problem = generate("validation", index, Dial(digits=(1, 2, 3, 4)[index % 4]), seed=1)
         for dialect in ("text", "retool"):
             sets[f"templates_{dialect}"].append(written(problem.question, steps_of(problem), dialect).encode(encode))
+        kit = generate("validation", index, Dial(digits=(1, 2, 2, 3)[index % 4]), seed=1, kits=1.0)
+        sets["kits_retool"].append(written(kit.question, steps_of(kit), "retool").encode(encode))
     for question, steps in gsm8k_train(data, "validation")[:count]:
         sets["gsm8k_retool"].append(written(question, steps, "retool").encode(encode))
     return sets

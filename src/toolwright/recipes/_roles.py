@@ -63,7 +63,7 @@ def taught_problems(mixture: Mixture, data: Path | None, count: int, *, validati
     for index in range(count - wanted):
         digits = rng.choices(range(1, len(mixture.digits) + 1), mixture.digits)[0]
         dial = Dial(digits=digits, steps=None if rng.random() < 0.75 else rng.choice((1, 2, 2, 3, 3, 4, 5)), distractors=0.35, stories=mixture.stories)
-        problem = generate("validation" if validation else "train", index, dial, seed=seed, things=0.0 if validation else mixture.things)
+        problem = generate("validation" if validation else "train", index, dial, seed=seed, things=0.0 if validation else mixture.things, kits=mixture.kits)
         found.append(Taught(problem, steps_of(problem)))
     unique = {each.problem.id: each for each in found}
     taught = list(unique.values())
@@ -117,7 +117,9 @@ def verify_document(candidate: Attempted, rng: random.Random, *, noise: float = 
     if number(show(candidate.answer)) != candidate.answer:
         return None
     prompt = TaggedPrograms().ask(candidate.taught.problem, candidate.text).spans[0].text
-    return Document(((prompt, 0.0), (f"<code>\n{program_text(steps, candidate.answer)}\n</code>", 1.0)))
+    # The two signs of == are encoded apart: merged they are a token that no training text of the base has, and an adapter trains no embeddings.
+    worked, answer = program_text(steps, candidate.answer).split("==")
+    return Document(((prompt, 0.0), (f"<code>\n{worked}=", 1.0), (f"={answer}\n</code>", 1.0)))
 
 
 def judge_document(candidate: Attempted, rng: random.Random, *, noise: float = 0.0) -> Document:

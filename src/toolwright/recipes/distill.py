@@ -298,7 +298,7 @@ def _examples(
 
 def _that_run(documents: Sequence[tuple[Attempted, Document]], noise: float, report: Callable[[str], None]) -> list[Document]:
     """The documents whose program runs and prints what the teacher says of the candidate; a noisy teacher's must only print a verdict."""
-    programs = [extract_program(document.pieces[-1][0]) or "" for _, document in documents]
+    programs = [extract_program(document.target) or "" for _, document in documents]
 
     async def run() -> list[str]:
         batches = [programs[at : at + _BATCH] for at in range(0, len(programs), _BATCH)]

@@ -6,6 +6,7 @@ import random
 import sys
 
 from toolwright.errors import UsageError
+from toolwright.tasks._kits import Kit, load_kits
 from toolwright.tasks._template_check import check, ids_of
 from toolwright.tasks._templates import Redraw, Story, Template, load_templates
 from toolwright.tasks.wordproblems import split_of
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
         return 2
     print("\n".join(complaints) or "no complaints")
     templates, stories = load_templates()
-    entries: tuple[Template | Story, ...] = (*templates, *stories)
+    entries: tuple[Template | Story | Kit, ...] = (*templates, *stories, *load_kits())
     mine = [t for t in entries if ids is None or t.id.partition("/")[0] in ids]
     print(f"{len(mine)} entries; splits: " + ", ".join(f"{s} {sum(split_of(t.id) == s for t in mine)}" for s in ("train", "validation", "test")))
     rng = random.Random()

@@ -11,7 +11,8 @@ import tomllib
 from importlib import resources
 
 from toolwright.errors import UsageError
-from toolwright.tasks._templates import Redraw, Story, Template, load_templates
+from toolwright.tasks._kits import ROLES, Kit, load_kits
+from toolwright.tasks._templates import Redraw, Story, Template, fill, load_templates
 
 
 def check(file: str | None = None, samples: int = 30) -> list[str]:
@@ -19,7 +20,7 @@ def check(file: str | None = None, samples: int = 30) -> list[str]:
     templates, stories = load_templates()
     complaints = []
     only = None if file is None else ids_of(file)
-    entries: tuple[Template | Story, ...] = (*templates, *stories)
+    entries: tuple[Template | Story | Kit, ...] = (*templates, *stories, *load_kits())
     for source in entries:
         if only is not None and source.id.partition("/")[0] not in only:
             continue
@@ -43,7 +44,10 @@ def ids_of(file: str) -> set[str]:
     return {row["id"] for kind in tomllib.loads(entry.read_text(encoding="utf-8")).values() for row in kind}
 
 
-def _check_one(source: Template | Story, samples: int) -> None:
+def _check_one(source: Template | Story | Kit, samples: int) -> None:
+    if isinstance(source, Kit):
+        _check_kit(source)
+        return
     for number in range(samples):
         rng = random.Random(number)
         digits = 1 + number % 5
@@ -61,6 +65,18 @@ def _check_one(source: Template | Story, samples: int) -> None:
                 raise UsageError(f"wording {text[:40]!r}… does not tell {sorted(missing)}")
         if "[" in drawn.question or "{" in drawn.question:
             raise UsageError(f"left over: {drawn.question}")
+
+
+def _check_kit(kit: Kit) -> None:
+    rng = random.Random(kit.id)
+    for role, clauses in kit.clauses.items():
+        for clause in clauses:
+            told = sorted(slot for slot in re.findall(r"\{(\w+)\}", clause) if len(slot) == 1)
+            if told != sorted(ROLES[role]):
+                raise UsageError(f"a clause of {role} tells {told}, not {sorted(ROLES[role])}: {clause!r}")
+            drawn = fill(rng, clause, kit.draw_words(rng), {slot: 7 for slot in told})
+            if "[" in drawn or "{" in drawn or len(re.findall(r"\b(?:7|seven)\b", drawn, re.IGNORECASE)) != len(told):
+                raise UsageError(f"not a clause of {role}: {drawn!r}")
 
 
 def _needed(template: Template) -> set[str]:

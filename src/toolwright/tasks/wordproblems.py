@@ -14,6 +14,7 @@ from typing import Literal
 
 from toolwright.episodes import Problem, derive_seed, digest
 from toolwright.errors import UsageError
+from toolwright.tasks._kits import Kit, load_kits
 from toolwright.tasks._templates import Drawn, Redraw, Story, Template, load_templates
 
 Split = Literal["train", "validation", "test"]
@@ -62,11 +63,12 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def generate(split: Split, index: int, dial: Dial = Dial(), *, seed: int = 0, things: float = 0.0) -> Problem:
+def generate(split: Split, index: int, dial: Dial = Dial(), *, seed: int = 0, things: float = 0.0, kits: float = 0.0) -> Problem:
     """The index-th problem of a split under a dial: the same arguments give the same problem, everywhere and always.
 
     The gold is the last step's value; `meta` holds template, kind, steps (name, symbolic, expression, value) and digits. `things` is the chance that a
-    template's nouns come from one large list: more variety in training, at some cost in sense.
+    template's nouns come from one large list: more variety in training, at some cost in sense. `kits` is the share of problems composed from kits, clauses
+    of one theme; they serve training and its validation only, so the problems of the test split stay what they are.
     """
     if dial.novelty == "compositions" and split != "train" and (dial.steps or 3) < 3:
         raise UsageError(
@@ -75,7 +77,7 @@ def generate(split: Split, index: int, dial: Dial = Dial(), *, seed: int = 0, th
     rng = random.Random(derive_seed("wordproblem", seed, split, index, dial))
     for _ in range(1000):
         try:
-            source, drawn = _draw(rng, split, dial, things)
+            source, drawn = _draw_kit(rng, split, dial) if kits and rng.random() < kits else _draw(rng, split, dial, things)
         except Redraw:
             continue
         return Problem(
@@ -109,7 +111,7 @@ def split_of_operations(operations: tuple[str, ...]) -> Split:
 def split_digest() -> str:
     """The identity of the splits: it changes when any template changes or moves."""
     templates, stories = load_templates()
-    entries: tuple[Template | Story, ...] = (*templates, *stories)
+    entries: tuple[Template | Story | Kit, ...] = (*templates, *stories, *load_kits())
     return digest(sorted((t.id, split_of(t.id), digest(t)) for t in entries))
 
 
@@ -123,6 +125,19 @@ def _pool(split: Split, steps: int | None, sized: bool) -> tuple[tuple[Template,
         large if sized and len(large) >= _FEWEST else mine,
         tuple(s for s in stories if split_of(s.id) == split),
     )
+
+
+@cache
+def _kits(split: Split) -> tuple[Kit, ...]:
+    return tuple(kit for kit in load_kits() if split_of(kit.id) == split)
+
+
+def _draw_kit(rng: random.Random, split: Split, dial: Dial) -> tuple[Kit, Drawn]:
+    kits = _kits(split if dial.novelty == "templates" else "train")
+    if not kits:
+        raise UsageError(f"no kit falls into the split {split}")
+    kit = rng.choice(kits)
+    return kit, kit.render(rng, digits=dial.digits, distractors=dial.distractors, steps=dial.steps)
 
 
 def _draw(rng: random.Random, split: Split, dial: Dial, things: float) -> tuple[Template | Story, Drawn]:
