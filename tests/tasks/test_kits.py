@@ -86,6 +86,9 @@ def test_a_number_of_steps_can_be_asked_for_and_nothing_else_comes() -> None:
 
 
 def test_test_problems_are_drawn_without_kits() -> None:
+    assert {split_of(kit.id) for kit in KITS} == {"train", "validation"}
+    with pytest.raises(UsageError, match="kits serve training and validation"):
+        generate("test", 0, kits=1.0)
     assert not any(generate("test", index).meta["template"].startswith("kit-") for index in range(200))
 
 

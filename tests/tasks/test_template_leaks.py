@@ -34,6 +34,8 @@ STOCK_PHRASES = {
     "@ is # years older than @ and @ is # years",
     "is # years older than @ and @ is # years older",
     "@ is # cm tall @ is # cm taller than @",
+    "@ has # books how many more books does @ have than",
+    "has # books how many more books does @ have than @",
     "# people on the bus how many people were on the bus",
     "people on the bus how many people were on the bus before",
 }

@@ -95,8 +95,13 @@ def generate(split: Split, index: int, dial: Dial = Dial(), *, seed: int = 0, th
 
 
 def split_of(template_id: str) -> Split:
-    """Which split a template belongs to, by digest of its id; all questions of a scene (``scene/1``, ``scene/2``) stay together."""
+    """Which split a template belongs to, by digest of its id; all questions of a scene (``scene/1``, ``scene/2``) stay together, and so do like kits.
+
+    No kit (``kit-…``) is in the test split, because no test problem is composed from one.
+    """
     bucket = int(digest("template", template_id.partition("/")[0]), 16) % 100
+    if template_id.startswith("kit-"):
+        return "validation" if bucket < _SHARES["validation"] else "train"
     return "test" if bucket < _SHARES["test"] else "validation" if bucket < sum(_SHARES.values()) else "train"
 
 
@@ -133,10 +138,9 @@ def _kits(split: Split) -> tuple[Kit, ...]:
 
 
 def _draw_kit(rng: random.Random, split: Split, dial: Dial) -> tuple[Kit, Drawn]:
-    kits = _kits(split if dial.novelty == "templates" else "train")
-    if not kits:
-        raise UsageError(f"no kit falls into the split {split}")
-    kit = rng.choice(kits)
+    if split == "test":
+        raise UsageError("kits serve training and validation; test problems are drawn from templates and stories")
+    kit = rng.choice(_kits(split if dial.novelty == "templates" else "train"))
     return kit, kit.render(rng, digits=dial.digits, distractors=dial.distractors, steps=dial.steps)
 
 
