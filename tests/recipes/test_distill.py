@@ -25,7 +25,7 @@ HUB = {
 }
 
 
-SETTINGS = distill.CandidateSettings(problems=8, validation_problems=4, samples=3, temperature=0.9, gsm8k=0.0, planted=0.5, most=0.6, seed=7)
+SETTINGS = distill.CandidateSettings(problems=8, validation_problems=4, samples=3, temperature=0.9, gsm8k=0.0, planted=0.5, displaced=0.1, most=0.6, seed=7)
 
 
 def some_problems(count: int, *, validation: bool = False) -> list[Taught]:

@@ -18,6 +18,7 @@ from toolwright.recipes._roles import (
     Taught,
     attempted,
     balanced,
+    displaced,
     first_wrong,
     judge_document,
     misplanned,
@@ -91,6 +92,19 @@ def test_wrong_plans_have_true_arithmetic_and_a_wrong_answer() -> None:
         for line in each.text.splitlines()[:-1]:
             expression, _, value = line.partition("=")
             assert eval(expression) == float(value)
+
+
+def test_a_displaced_solution_is_judged_by_the_problem_it_stands_under() -> None:
+    other = Taught(Problem("eggs", "3 hens lay 6 eggs each. How many eggs is that?", "18"), (WorkedStep("n1", "3*6", "3*6", Fraction(18)),))
+    third = Taught(Problem("pens", "4 boxes hold 5 pens each. How many pens is that?", "20"), (WorkedStep("n1", "4*5", "4*5", Fraction(20)),))
+    texts = {id(taught): attempted(taught, text_solution(taught.steps)) for taught in (TAUGHT, other, third)}
+    candidates = [each for each in texts.values() if each is not None]
+    pool = displaced(candidates * 30, 0.5, random.Random(0))
+    strangers = pool[len(candidates) * 30 :]
+    assert 60 < len(strangers) < 120 and all(each.planted for each in strangers)
+    assert all(each.right == (each.answer == each.taught.answer) for each in strangers)
+    assert {(each.taught.problem.id, each.right) for each in strangers} >= {("pens", False), ("eggs", True), ("ducks", False)}
+    assert displaced(candidates, 0.0, random.Random(0)) == candidates
 
 
 def test_a_noisy_teacher_errs_about_that_often() -> None:

@@ -185,6 +185,13 @@ def plans(candidates: Sequence[Attempted], share: float, rng: random.Random) -> 
             yield planted
 
 
+def displaced(candidates: Sequence[Attempted], share: float, rng: random.Random) -> list[Attempted]:
+    """The candidates, and solutions of other problems among them that make up `share`: a role that only looks at the solution fails on these."""
+    rate = share / (1 - share)
+    strangers = [replace(rng.choice(candidates), taught=each.taught, planted=True) for each in candidates if rng.random() < rate]
+    return [*candidates, *(replace(each, right=each.answer == each.taught.answer) for each in strangers)]
+
+
 def with_worked(candidates: Sequence[Attempted], rng: random.Random) -> list[Attempted]:
     """The candidates, and where more of them are wrong than right, the teacher's own solutions of some of their problems: what a student that errs most of
     the time would write on its best day.

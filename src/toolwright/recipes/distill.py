@@ -29,6 +29,7 @@ from toolwright.recipes._roles import (
     Taught,
     attempted,
     balanced,
+    displaced,
     judge_document,
     plans,
     steps_document,
@@ -76,6 +77,8 @@ class CandidateSettings:
     """The share of GSM8K's training split among the problems."""
     planted: float
     """The share of solutions with a wrong plan and true arithmetic, made by the teacher, among all."""
+    displaced: float
+    """The share of solutions that belong to another problem, among all."""
     most: float
     """No more than this share of right ones, or of wrong ones."""
     seed: int
@@ -279,7 +282,7 @@ def _examples(
 ) -> tuple[dict[str, list[Example]], dict[str, int]]:
     """The role's examples by kind, and how many documents were made, dropped and kept."""
     rng = random.Random(derive_seed("documents", settings.seed, role))
-    pool = with_worked(list(plans(candidates, settings.planted, rng)), rng)
+    pool = displaced(with_worked(list(plans(candidates, settings.planted, rng)), rng), settings.displaced, rng)
     chosen = balanced(pool, most=settings.most, seed=settings.seed)
     if role == "verify":
         made = [(c, verify_document(c, rng, noise=settings.noise)) for c in chosen]
