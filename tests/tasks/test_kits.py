@@ -1,4 +1,4 @@
-"""Kits: every clause tells what its role says, and what is composed from them adds up."""
+"""Kits: every clause tells what its kind says, and what is composed from them adds up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from toolwright.errors import UsageError
 from toolwright.tasks import Dial, generate, split_of
-from toolwright.tasks._kits import OPTIONAL, ROLES, Kit, _kit, _Plot, _Told, load_kits
+from toolwright.tasks._kits import OPTIONAL, KINDS, Kit, _kit, _Plot, _Told, load_kits
 from toolwright.tasks._template_check import check
 from toolwright.tasks._templates import Drawn, Redraw, evaluate
 from toolwright.tasks._words import NUMBER_WORDS
@@ -72,7 +72,7 @@ def test_an_unknown_beginning_is_undone_from_the_end() -> None:
         except Redraw:
             continue
         (_, gained), (_, lost), (_, now) = told.parts[1:4]
-        assert [role for role, _ in told.parts] == ["some", "more", "less_each", "now", "ask_start"]
+        assert [kind for kind, _ in told.parts] == ["some", "more", "less_each", "now", "ask_start"]
         assert told.steps[-1].value == now["t"] + lost["j"] * lost["b"] - gained["b"]
         done += 1
 
@@ -93,7 +93,7 @@ def test_test_problems_are_drawn_without_kits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "clause", "complaint"),
+    ("kind", "clause", "complaint"),
     [
         ("less", "{He} lost some {things}.", r"a clause of less tells \[\], not \['b'\]"),
         ("more", "{He} got {b} {things} and {b} stones.", r"tells \['b', 'b'\]"),
@@ -101,17 +101,17 @@ def test_test_problems_are_drawn_without_kits() -> None:
         ("holds", "Seven in {c}.", "not a clause of holds"),
     ],
 )
-def test_a_clause_that_does_not_fit_its_role_is_named(monkeypatch: pytest.MonkeyPatch, role: str, clause: str, complaint: str) -> None:
-    wrong = replace(KITS[0], clauses=KITS[0].clauses | {role: (*KITS[0].clauses[role], clause)})
+def test_a_clause_that_does_not_fit_its_kind_is_named(monkeypatch: pytest.MonkeyPatch, kind: str, clause: str, complaint: str) -> None:
+    wrong = replace(KITS[0], clauses=KITS[0].clauses | {kind: (*KITS[0].clauses[kind], clause)})
     monkeypatch.setattr("toolwright.tasks._template_check.load_kits", lambda: (wrong,))
     monkeypatch.setattr("toolwright.tasks._template_check.load_templates", lambda: ((), ()))
     (found,) = check()
     assert re.search(complaint, found), found
 
 
-def test_every_role_is_there_or_may_be_left_out() -> None:
-    row = {"id": "kit-x", "words": {}} | {role: ["?"] for role in ROLES}
+def test_every_kind_is_there_or_may_be_left_out() -> None:
+    row = {"id": "kit-x", "words": {}} | {kind: ["?"] for kind in KINDS}
     assert _kit("file", row).id == "kit-x"
     assert _kit("file", {k: v for k, v in row.items() if k not in OPTIONAL}).id == "kit-x"
-    with pytest.raises(UsageError, match=r"file, kit-x: missing or unknown roles \['ask_now', 'odd'\]"):
+    with pytest.raises(UsageError, match=r"file, kit-x: missing or unknown kinds \['ask_now', 'odd'\]"):
         _kit("file", {k: v for k, v in row.items() if k != "ask_now"} | {"odd": ["?"]})

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from toolwright.tasks import load, split_of
-from toolwright.tasks._kits import ROLES, Kit, load_kits
+from toolwright.tasks._kits import KINDS, Kit, load_kits
 from toolwright.tasks._templates import Redraw, Story, Template, fill, load_templates
 from toolwright.tasks._words import LISTS, NAMES
 
@@ -88,10 +88,10 @@ def drawings(source: Template | Story) -> Iterator[str]:
 def compositions(kit: Kit) -> Iterator[str]:
     """Every clause of a kit by itself with each of its words, and a hundred problems composed from it."""
     rng = random.Random(kit.id)
-    for role, clauses in kit.clauses.items():
+    for kind, clauses in kit.clauses.items():
         for clause in clauses:
             for _ in range(6):
-                yield fill(rng, clause, kit.draw_words(rng), dict.fromkeys(ROLES[role], 14))
+                yield fill(rng, clause, kit.draw_words(rng), dict.fromkeys(KINDS[kind], 14))
     for _ in range(100):
         try:
             yield kit.render(rng, digits=2, distractors=0.2).question

@@ -1,6 +1,6 @@
-"""Kits: a theme's clauses by role, composed into problems nobody wrote as a whole.
+"""Kits: a theme's clauses by kind, composed into problems nobody wrote as a whole.
 
-A template is a handful of wordings of one problem; a small model learns it by heart. A kit has some wordings for every *role* (an opening, a change, a given
+A template is a handful of wordings of one problem; a small model learns it by heart. A kit has some wordings for every *kind* (an opening, a change, a given
 fact, a question), and an opening, up to two changes and a question make a problem, so one kit gives thousands of texts over some two hundred plans. The
 format is told in docs/templates.md.
 """
@@ -18,7 +18,7 @@ from typing import Any
 from toolwright.errors import UsageError
 from toolwright.tasks._templates import Drawn, Redraw, Step, draw_quantity, draw_words, evaluate, fill, whole
 
-ROLES: dict[str, str] = {
+KINDS: dict[str, str] = {
     **{"start": "a", "two": "ab", "groups": "kb", "some": ""},
     **{"more": "b", "less": "b", "more_each": "jb", "less_each": "jb", "more_boxes": "j", "less_boxes": "j", "now": "t"},
     **{"holds": "c", "shares": "c", "price": "p", "minutes": "m"},
@@ -26,7 +26,7 @@ ROLES: dict[str, str] = {
     **{"ask_box_rest": "c", "ask_box_all": "c", "ask_per_rest": "c", "ask_per_all": "c", "ask_money_rest": "p", "ask_money_all": "p"},
     **{"ask_short": "t", "ask_ahead": "t", "extra": "x"},
 }
-"""What each role's clauses tell, as the letters of their number slots."""
+"""What each kind's clauses tell, as the letters of their number slots."""
 OPTIONAL = frozenset({"price", "ask_money", "ask_money_rest", "ask_money_all", "minutes", "ask_minutes", "more_boxes", "less_boxes"})
 _GIVEN = {"ask_box": "holds", "ask_per": "shares", "ask_money": "price", "ask_minutes": "minutes"}
 """The fact that a question without a number needs."""
@@ -36,7 +36,7 @@ _TRIES = 60
 
 @dataclass(frozen=True, slots=True)
 class Kit:
-    """One theme: word lists, and clauses by role."""
+    """One theme: word lists, and clauses by kind."""
 
     id: str
     words: dict[str, tuple[str, ...]]
@@ -59,9 +59,9 @@ class Kit:
         words = self.draw_words(rng)
         sentences: list[str] = []
         others = False
-        for role, numbers in told.parts:
-            clause = rng.choice(self.clauses[role])
-            if role == "ask_ahead" and others:
+        for kind, numbers in told.parts:
+            clause = rng.choice(self.clauses[kind])
+            if kind == "ask_ahead" and others:
                 # Whoever was given things before must not be the one who is said to have so many now.
                 clause = re.sub(r"\{(name|he|him|his|He|His)2\}", r"{\g<1>3}", clause)
             others |= "{name2}" in clause
@@ -96,8 +96,8 @@ class _Told:
     def small(self) -> int:
         return self.rng.randint(2, 12)
 
-    def tell(self, role: str, **numbers: int) -> None:
-        self.parts.append((role, numbers))
+    def tell(self, kind: str, **numbers: int) -> None:
+        self.parts.append((kind, numbers))
 
     def work(self, left: str, sign: str, right: str) -> str:
         """One step over numbers and names; its name. Raises Redraw where the value is no positive whole number."""
@@ -232,7 +232,7 @@ class _Plot:
             told.update(told.shown, "-", str(other))
             told.tell("ask_ahead", t=other)
         else:
-            letter = ROLES[_GIVEN[kind]]
+            letter = KINDS[_GIVEN[kind]]
             amount = told.divisor() if letter == "c" else told.small()
             told.update(told.shown, "/" if letter == "c" else "*", str(amount))
             if kind != self.ask:
@@ -246,7 +246,7 @@ class _Plot:
 def load_kits() -> tuple[Kit, ...]:
     """Every kit of the package, in file order.
 
-    Raises: UsageError that names the file and entry with a missing or unknown role.
+    Raises: UsageError that names the file and entry with a missing or unknown kind.
     """
     kits = []
     for entry in sorted(resources.files("toolwright.tasks").joinpath("templates").iterdir(), key=lambda e: e.name):
@@ -259,7 +259,7 @@ def load_kits() -> tuple[Kit, ...]:
 
 
 def _kit(file: str, row: dict[str, Any]) -> Kit:
-    roles = set(row) - {"id", "words"}
-    if wrong := (ROLES.keys() - roles - OPTIONAL) | (roles - ROLES.keys()):
-        raise UsageError(f"{file}, {row.get('id', 'a kit without id')}: missing or unknown roles {sorted(wrong)}")
-    return Kit(row["id"], {slot: tuple(entries) for slot, entries in row["words"].items()}, {role: tuple(row[role]) for role in ROLES if role in row})
+    kinds = set(row) - {"id", "words"}
+    if wrong := (KINDS.keys() - kinds - OPTIONAL) | (kinds - KINDS.keys()):
+        raise UsageError(f"{file}, {row.get('id', 'a kit without id')}: missing or unknown kinds {sorted(wrong)}")
+    return Kit(row["id"], {slot: tuple(entries) for slot, entries in row["words"].items()}, {kind: tuple(row[kind]) for kind in KINDS if kind in row})

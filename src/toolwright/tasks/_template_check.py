@@ -11,7 +11,7 @@ import tomllib
 from importlib import resources
 
 from toolwright.errors import UsageError
-from toolwright.tasks._kits import ROLES, Kit, load_kits
+from toolwright.tasks._kits import KINDS, Kit, load_kits
 from toolwright.tasks._templates import Redraw, Story, Template, fill, load_templates
 
 
@@ -41,7 +41,7 @@ def ids_of(file: str) -> set[str]:
     if not entry.is_file():
         there = sorted(e.name.removesuffix(".toml") for e in folder.iterdir() if e.name.endswith(".toml"))
         raise UsageError(f"no template file {file!r}; there are {', '.join(there)}")
-    return {row["id"] for kind in tomllib.loads(entry.read_text(encoding="utf-8")).values() for row in kind}
+    return {row["id"].partition("/")[0] for kind in tomllib.loads(entry.read_text(encoding="utf-8")).values() for row in kind}
 
 
 def _check_one(source: Template | Story | Kit, samples: int) -> None:
@@ -69,14 +69,14 @@ def _check_one(source: Template | Story | Kit, samples: int) -> None:
 
 def _check_kit(kit: Kit) -> None:
     rng = random.Random(kit.id)
-    for role, clauses in kit.clauses.items():
+    for kind, clauses in kit.clauses.items():
         for clause in clauses:
             told = sorted(slot for slot in re.findall(r"\{(\w+)\}", clause) if len(slot) == 1)
-            if told != sorted(ROLES[role]):
-                raise UsageError(f"a clause of {role} tells {told}, not {sorted(ROLES[role])}: {clause!r}")
+            if told != sorted(KINDS[kind]):
+                raise UsageError(f"a clause of {kind} tells {told}, not {sorted(KINDS[kind])}: {clause!r}")
             drawn = fill(rng, clause, kit.draw_words(rng), {slot: 7 for slot in told})
             if "[" in drawn or "{" in drawn or len(re.findall(r"\b(?:7|seven)\b", drawn, re.IGNORECASE)) != len(told):
-                raise UsageError(f"not a clause of {role}: {drawn!r}")
+                raise UsageError(f"not a clause of {kind}: {drawn!r}")
 
 
 def _needed(template: Template) -> set[str]:
