@@ -11,7 +11,7 @@ import pytest
 
 from toolwright.errors import UsageError
 from toolwright.tasks import Dial, generate, split_of
-from toolwright.tasks._kits import OPTIONAL, KINDS, Kit, _kit, _Plot, _Told, load_kits
+from toolwright.tasks._kits import KINDS, OPTIONAL, Kit, _kit, _Plot, _Told, load_kits
 from toolwright.tasks._template_check import check
 from toolwright.tasks._templates import Drawn, Redraw, evaluate
 from toolwright.tasks._words import NUMBER_WORDS
