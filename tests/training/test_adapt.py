@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +92,18 @@ def test_a_killed_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     assert [p.tokens for p in curve] == [p.tokens for p in whole_curve]
     for a, b in zip(adapter_tensors(resumed).values(), adapter_tensors(whole).values(), strict=True):
         assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_a_checkpoint_of_the_first_format_goes_on(tmp_path: Path) -> None:
+    _, _, curve = run(tmp_path)
+    path = tmp_path / "adapting.pt"
+    kept = torch.load(path, weights_only=True)
+    assert kept.keys() == {"parameters", "optimizer", "told"}
+    told = json.loads(kept["told"])
+    del told["steps"]
+    assert told.keys() == {"settings", "tokens", "position", "seconds", "curve"}
+    torch.save(kept | {"told": json.dumps(told)}, path)
+    assert run(tmp_path)[2] == curve
 
 
 def test_time_ends_it_too(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 
@@ -94,6 +95,13 @@ def test_a_kill_while_saving_leaves_a_checkpoint(tmp_path):
     told: list[str] = []
     pretrain(tiny_model(), counting, VALIDATION, SETTINGS, tmp_path, max_minutes=0.0, report=told.append)
     assert any("going on" in line for line in told)
+
+
+def test_the_checkpoint_keeps_its_format(tmp_path):
+    # Unfinished runs lie in it, and the export of the embedded models reads it.
+    run(tmp_path, minutes=0.0)
+    assert {"model.safetensors", "config.json", "optimizers.pt", "run.json"} <= {path.name for path in (tmp_path / "checkpoint").iterdir()}
+    assert json.loads((tmp_path / "checkpoint" / "run.json").read_text()).keys() == {"settings", "tokens", "position", "steps", "seconds", "curve"}
 
 
 def test_other_settings_are_refused(tmp_path):

@@ -10,15 +10,16 @@ import json
 import math
 import os
 import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from toolwright.episodes import derive_seed, write_text
 from toolwright.errors import UsageError
-from toolwright.training._pretrain import CurvePoint, Example, _batches, _losses, _tensors, validate
+from toolwright.training._examples import Example, batches
+from toolwright.training._run import CurvePoint, Run, prepare
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,149 +66,87 @@ def adapt(
         max_minutes: the end of the schedule, if the tokens do not end it first.
         report: called with a line of progress about every ten seconds.
 
-    Raises: UsageError without examples, or if the folder holds a run with other settings.
+    Raises: UsageError without examples, or if the folder holds a run with other settings; MissingExtra without torch.
     """
     if not examples:
         raise UsageError("no examples to learn from")
+    prepare(settings)
     import torch
 
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    torch.manual_seed(settings.seed)
+    max_s = math.inf if max_minutes is None else 60 * max_minutes
+    optimizer = torch.optim.AdamW(list(parameters.values()), lr=settings.lr, betas=(0.9, 0.98), weight_decay=settings.weight_decay)
+    run = Run(model, parameters.values(), [(optimizer, settings.lr)], settings, report)
+    _resume(run, parameters, folder)
+
+    def done() -> float:
+        """The share of the run that is over, in [0, 1]."""
+        return min(1.0, max(run.tokens / settings.max_tokens, run.seconds / max_s))
+
+    def scale() -> float:
+        now = done()
+        return min(1.0, (now + 1e-3) / settings.warmup_share, (1 - now) / (1 - settings.warmup_share))
+
+    def progress(loss: float) -> str:
+        return f"{run.tokens:,} of at most {settings.max_tokens:,} tokens, {100 * done():.0f} %, loss {loss:.3f}"
+
+    drawn = batches(_passes(examples, run.position, settings.seed), settings.batch_tokens)
+    with _only(model, parameters):
+        run.go(drawn, validation, over=lambda window_ended: done() >= 1, scale=scale, progress=progress, save=lambda: _save(run, parameters, folder))
+    model.eval()
+    return run.curve
+
+
+@contextmanager
+def _only(model: Any, parameters: Mapping[str, Any]) -> Iterator[None]:
+    """Gradients for these parameters only, for the time."""
     took_gradients = {p: p.requires_grad for p in model.parameters()}
     model.requires_grad_(False)
     for parameter in parameters.values():
         parameter.requires_grad_(True)
     try:
-        run = _Adaption(model, parameters, examples, settings, folder, max_minutes, report)
-        return run.go(validation)
+        yield
     finally:
         for parameter, took in took_gradients.items():
             parameter.requires_grad_(took)
 
 
-class _Adaption:
-    """A run in progress: optimiser, counters, curve, checkpoint."""
+def _passes(examples: Sequence[Example], position: int, seed: int) -> Iterator[Example]:
+    """The examples from the position on, each pass in an order of its own."""
+    passed, offset = divmod(position, len(examples))
+    while True:
+        order = list(range(len(examples)))
+        random.Random(derive_seed("adapt", seed, passed)).shuffle(order)
+        for index in order[offset:]:
+            yield examples[index]
+        passed, offset = passed + 1, 0
 
-    def __init__(
-        self,
-        model: Any,
-        parameters: Mapping[str, Any],
-        examples: Sequence[Example],
-        settings: AdaptSettings,
-        folder: Path,
-        max_minutes: float | None,
-        report: Callable[[str], None],
-    ) -> None:
-        import torch
 
-        self.model, self.parameters, self.examples, self.settings, self.folder, self.report = model, dict(parameters), examples, settings, folder, report
-        self.optimizer = torch.optim.AdamW(list(self.parameters.values()), lr=settings.lr, betas=(0.9, 0.98), weight_decay=settings.weight_decay)
-        self._forward = torch.compile(model, dynamic=True) if settings.compile else model
-        self._max_s = math.inf if max_minutes is None else 60 * max_minutes
-        self.tokens = self.position = 0
-        self.curve: list[CurvePoint] = []
-        self._losses: list[float] = []
-        self._before_s = 0.0
-        self._started = self._reported = time.monotonic()
-        self._resume()
+def _save(run: Run, parameters: Mapping[str, Any], folder: Path) -> None:
+    """Write the checkpoint so that a kill leaves the old or the new one, whole."""
+    import torch
 
-    @property
-    def done(self) -> float:
-        """The share of the run that is over, in [0, 1]."""
-        return min(1.0, max(self.tokens / self.settings.max_tokens, self._elapsed() / self._max_s))
+    folder.mkdir(parents=True, exist_ok=True)
+    told = json.dumps(run.state())
+    new = folder / "adapting.new"
+    (optimizer,) = run.optimizers
+    torch.save({"parameters": {n: p.detach() for n, p in parameters.items()}, "optimizer": optimizer.state_dict(), "told": told}, new)
+    os.replace(new, folder / "adapting.pt")
+    write_text(folder / "curve.json", told)
 
-    def go(self, validation: Mapping[str, Sequence[Example]]) -> list[CurvePoint]:
-        batches = _batches(self._stream(), self.settings.batch_tokens)
-        next_validation = self.tokens + self.settings.validate_every
-        while self.done < 1:
-            batch, drawn = next(batches)
-            self._step(batch)
-            self.position += drawn
-            if drawn and self.tokens >= next_validation:
-                self._validate(validation)
-                self._save()
-                next_validation = self.tokens + self.settings.validate_every
-        if not self.curve or self.curve[-1].tokens < self.tokens:
-            self._validate(validation)
-            self._save()
-        self.model.eval()
-        return self.curve
 
-    def _stream(self) -> Iterator[Example]:
-        """The examples from the position on, each pass in an order of its own."""
-        passed, offset = divmod(self.position, len(self.examples))
-        while True:
-            order = list(range(len(self.examples)))
-            random.Random(derive_seed("adapt", self.settings.seed, passed)).shuffle(order)
-            for index in order[offset:]:
-                yield self.examples[index]
-            passed, offset = passed + 1, 0
+def _resume(run: Run, parameters: Mapping[str, Any], folder: Path) -> None:
+    import torch
 
-    def _step(self, batch: list[Example]) -> None:
-        import torch
-
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.lr * min(1.0, (self.done + 1e-3) / self.settings.warmup_share, (1 - self.done) / (1 - self.settings.warmup_share))
-        self.model.train()
-        ids, weights = _tensors(batch, self.model.device)
-        loss = _losses(self._forward, ids, self.settings.bf16)
-        # A batch in which nothing counts (only cut-off examples) teaches nothing, and must not divide by zero.
-        loss = (loss * weights[:, 1:]).sum() / weights[:, 1:].sum().clamp(min=1e-6)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.settings.clip_norm)
-        self.optimizer.step()
-        self._losses.append(float(loss.detach()))
-        self.tokens += sum(len(e.ids) for e in batch)
-        now = time.monotonic()
-        if now - self._reported >= 10:
-            self._reported = now
-            recent = self._losses[-20:]
-            self.report(f"{self.tokens:,} of at most {self.settings.max_tokens:,} tokens, {100 * self.done:.0f} %, loss {sum(recent) / len(recent):.3f}")
-
-    def _validate(self, validation: Mapping[str, Sequence[Example]]) -> None:
-        results = {
-            name: validate(self.model, examples, batch_tokens=self.settings.batch_tokens, bf16=self.settings.bf16) for name, examples in validation.items()
-        }
-        mean = sum(self._losses) / len(self._losses) if self._losses else math.nan
-        self._losses.clear()
-        self.curve.append(CurvePoint(self.tokens, round(self._elapsed(), 1), round(mean, 4), results))
-        self.report(f"{self.tokens:,} tokens, train {mean:.3f}; " + "; ".join(f"{n}: loss {r['loss']:.3f}, exact {r['exact']:.3f}" for n, r in results.items()))
-
-    def _save(self) -> None:
-        """Write the checkpoint so that a kill leaves the old or the new one, whole."""
-        import torch
-
-        self.folder.mkdir(parents=True, exist_ok=True)
-        state = {"settings": asdict(self.settings), "tokens": self.tokens, "position": self.position, "seconds": self._elapsed()}
-        told = json.dumps(state | {"curve": [asdict(p) for p in self.curve]})
-        new = self.folder / "adapting.new"
-        kept = {"parameters": {n: p.detach() for n, p in self.parameters.items()}, "optimizer": self.optimizer.state_dict(), "told": told}
-        torch.save(kept, new)
-        os.replace(new, self.folder / "adapting.pt")
-        write_text(self.folder / "curve.json", told)
-
-    def _resume(self) -> None:
-        import torch
-
-        path = self.folder / "adapting.pt"
-        if not path.is_file():
-            return
-        kept = torch.load(path, weights_only=True)
-        state = json.loads(kept["told"])
-        if changed := {k for k, v in asdict(self.settings).items() if state["settings"].get(k) != v} - {"threads", "max_tokens", "compile"}:
-            raise UsageError(f"{path} holds a run with other settings ({', '.join(sorted(changed))}); use another folder or the same settings")
-        if kept["parameters"].keys() != self.parameters.keys():
-            raise UsageError(f"{path} holds a run of other parameters; use another folder")
-        with torch.no_grad():
-            for name, parameter in self.parameters.items():
-                parameter.copy_(kept["parameters"][name])
-        self.optimizer.load_state_dict(kept["optimizer"])
-        self.tokens, self.position, self._before_s = state["tokens"], state["position"], state["seconds"]
-        self.curve = [CurvePoint(**p) for p in state["curve"]]
-        self.report(f"going on from {self.tokens:,} tokens")
-
-    def _elapsed(self) -> float:
-        """Seconds of the run, those before it was taken up again included."""
-        return self._before_s + time.monotonic() - self._started
+    path = folder / "adapting.pt"
+    if not path.is_file():
+        return
+    kept = torch.load(path, weights_only=True)
+    run.take_up(json.loads(kept["told"]), path)
+    if kept["parameters"].keys() != parameters.keys():
+        raise UsageError(f"{path} holds a run of other parameters; use another folder")
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(kept["parameters"][name])
+    (optimizer,) = run.optimizers
+    optimizer.load_state_dict(kept["optimizer"])
+    run.report(f"going on from {run.tokens:,} tokens")
