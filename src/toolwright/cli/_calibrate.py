@@ -13,10 +13,13 @@ from toolwright.cli._options import (
     AllowDegraded,
     ApiKey,
     BaseUrl,
+    DataFolder,
     DialectName,
     Json,
     MaxTokens,
     Model,
+    RunFolder,
+    Samples,
     Seed,
     Temperature,
     Verify,
@@ -24,7 +27,7 @@ from toolwright.cli._options import (
     sampling_params,
     verifier_names,
 )
-from toolwright.cli._show import print_json
+from toolwright.cli._show import print_json, tell
 
 
 def calibrate(
@@ -32,16 +35,16 @@ def calibrate(
     model: Model = None,
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
-    n: Annotated[int, typer.Option("-n", help="Samples per problem.")] = 8,
+    n: Samples = 8,
     limit: Annotated[int, typer.Option(help="At most so many problems, drawn by the seed.")] = 100,
-    data: Annotated[Path | None, typer.Option(help="The data folder; default: TOOLWRIGHT_DATA.")] = None,
+    data: DataFolder = None,
     dialect: DialectName = "text",
     verify: Verify = None,
     adapters: Adapters = None,
     temperature: Temperature = 0.8,
     max_tokens: MaxTokens = None,
     seed: Seed = 0,
-    store: Annotated[Path, typer.Option(help="The run folder: samples found there are not drawn again.")] = Path("runs/calibrate"),
+    store: RunFolder = Path("runs/calibrate"),
     out: Annotated[Path, typer.Option(help="Where the calibration is written, for solve and eval to read with --calibration.")] = Path("calibration.json"),
     allow_degraded: AllowDegraded = False,
     as_json: Json = False,
@@ -61,7 +64,7 @@ def calibrate(
             model, base_url=base_url, api_key=api_key, dialect=dialect, verify=names, params=params, allow_degraded=allow_degraded, adapters=adapters
         ) as solver,
     ):
-        typer.echo(f"{loaded.name}: {len(loaded.problems)} problems × {n} samples with {solver.engine.name}", err=True)
+        tell(f"{loaded.name}: {len(loaded.problems)} problems × {n} samples with {solver.engine.name}")
         work = recipe.calibrate(
             loaded.name,
             loaded.problems,
@@ -70,7 +73,7 @@ def calibrate(
             n=n,
             store=kept,
             run_seed=seed,
-            report=lambda line: typer.echo(line, err=True),
+            report=tell,
         )
         found = asyncio.run(work)
     recipe.save(found, out)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from toolwright.cli._options import DialectName, Json, Model
+from toolwright.cli._options import Candidates, DialectName, Json, Model, ShowAll
 from toolwright.cli._show import print_json, show_choice
 from toolwright.errors import UsageError
 
@@ -16,8 +16,8 @@ def demo(
     date: Annotated[str | None, typer.Argument(help="YYYY-MM-DD; today by default.")] = None,
     model: Model = None,
     dialect: DialectName = "text",
-    n: Annotated[int, typer.Option("-n", help="How many candidates to draw.")] = 64,
-    show_all: Annotated[bool, typer.Option("--all", help="Show every distinct candidate.")] = False,
+    n: Candidates = 64,
+    show_all: ShowAll = False,
     as_json: Json = False,
 ) -> None:
     """Solve the problem of the day: a story in an order of operations that no embedded model was trained on."""

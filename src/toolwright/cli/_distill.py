@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from toolwright.cli._show import print_json
+from toolwright.cli._options import Json, Threads, listed
+from toolwright.cli._show import print_json, tell
 from toolwright.errors import UsageError
 
 
@@ -25,20 +26,17 @@ def distill(
     teacher: Annotated[str | None, typer.Option(help="The teaching model's name, for students that are not embedded.")] = None,
     teacher_url: Annotated[str | None, typer.Option(help="The OpenAI-compatible server it runs on.")] = None,
     task: Annotated[str, typer.Option(help="The task whose training problems are taught, for students that are not embedded.")] = "gsm8k",
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves the choice to torch.")] = 0,
+    threads: Threads = 0,
     export: Annotated[bool, typer.Option(help="Afterwards put the adapters where the package finds them (embedded students).")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Teach a student to check solutions: adapters for the roles verify and judge."""
     from toolwright.recipes import EMBEDDED
     from toolwright.recipes import distill as recipe
 
-    roles = [name.strip() for name in role.split(",") if name.strip()]
+    roles = listed(role)
     where = folder or Path("runs/roles") / student.rstrip("/").rpartition("/")[2]
     data = Path(os.environ["TOOLWRIGHT_DATA"]) if os.environ.get("TOOLWRIGHT_DATA") else None
-
-    def tell(line: str) -> None:
-        typer.echo(line, err=True)
 
     if student in EMBEDDED:
         if teacher is not None or teacher_url is not None:

@@ -17,15 +17,18 @@ from toolwright.cli._options import (
     ApiKey,
     BaseUrl,
     CalibrationFile,
+    DataFolder,
     DialectName,
     IndexFile,
     Json,
     MaxTokens,
     Model,
+    RunFolder,
     Seed,
     Temperature,
     Verify,
     is_embedded,
+    listed,
     sampling_params,
     verifier_names,
 )
@@ -43,7 +46,7 @@ def evaluate(
     n: Annotated[str, typer.Option("-n", help="Numbers of samples, comma-separated; the largest is drawn, the others are taken from it.")] = "1,4,16",
     strategies: Annotated[str, typer.Option("--strategies", "--strategy", "-s", help=f"Comma-separated: {STRATEGIES_HELP}")] = "greedy,majority,best_of_n,t1",
     limit: Annotated[int | None, typer.Option(help="Only so many problems of each task, drawn by the seed.")] = None,
-    data: Annotated[Path | None, typer.Option(help="The data folder; default: TOOLWRIGHT_DATA.")] = None,
+    data: DataFolder = None,
     dialect: DialectName = "text",
     verify: Verify = None,
     adapters: Adapters = None,
@@ -52,7 +55,7 @@ def evaluate(
     temperature: Temperature = 0.8,
     max_tokens: MaxTokens = None,
     seed: Seed = 0,
-    store: Annotated[Path, typer.Option(help="The run folder: samples found there are not drawn again.")] = Path("runs/eval"),
+    store: RunFolder = Path("runs/eval"),
     sandbox_faults: Annotated[
         str | None, typer.Option(help="Falsify a share of what programs return, for placebos: lying=0.05,empty=…,shuffled=…,slow=…,lost=….")
     ] = None,
@@ -69,7 +72,7 @@ def evaluate(
     from toolwright.tasks import load
 
     ns = _numbers(n)
-    names = [name.strip() for name in strategies.split(",") if name.strip()]
+    names = listed(strategies)
     if not names:
         raise UsageError("no strategy to evaluate; give at least one, e.g. -s greedy,majority,t1")
     for name in names:
@@ -134,7 +137,7 @@ def _teller(name: str) -> Callable[[Progress], None]:
 
 def _numbers(text: str) -> list[int]:
     try:
-        numbers = [int(part) for part in text.split(",") if part.strip()]
+        numbers = [int(part) for part in listed(text)]
     except ValueError as error:
         raise UsageError(f"n = {text!r}, but it takes whole numbers, e.g. 1,4,16") from error
     if not numbers or min(numbers) < 1:

@@ -30,17 +30,28 @@ IndexFile = Annotated[Path | None, typer.Option("--index", help="What toolv-fact
 Temperature = Annotated[float, typer.Option(help="0 is greedy.")]
 MaxTokens = Annotated[int | None, typer.Option(help="Model tokens per candidate, over all its turns.")]
 Seed = Annotated[int, typer.Option(help="Equal seeds give equal samples.")]
+Candidates = Annotated[int, typer.Option("-n", help="How many candidates to draw.")]
+Samples = Annotated[int, typer.Option("-n", help="Samples per problem.")]
+DataFolder = Annotated[Path | None, typer.Option(help="The data folder; default: TOOLWRIGHT_DATA.")]
+RunFolder = Annotated[Path, typer.Option(help="The run folder: samples found there are not drawn again.")]
+Threads = Annotated[int, typer.Option(help="CPU threads; 0 leaves the choice to torch.")]
+ShowAll = Annotated[bool, typer.Option("--all", help="Show every distinct candidate.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 AllowDegraded = Annotated[bool, typer.Option(help="Accept a sandbox of level 1 (system-call filters only).")]
 
 STRATEGIES_HELP = "greedy, majority, best_of_n, weighted, filtered, t1, t1_argmax, two_stage, adaptive, adaptive_beta, revise or beam."
 
 
+def listed(text: str) -> list[str]:
+    """The parts of a comma-separated list, without blanks and empty ones."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def verifier_names(verify: str | None) -> list[str] | None:
     """What ``--verify`` asks for; None leaves it to the model."""
     if verify is None:
         return None
-    return [] if verify == "none" else [name.strip() for name in verify.split(",") if name.strip()]
+    return [] if verify == "none" else listed(verify)
 
 
 def sampling_params(temperature: float, max_tokens: int | None, *, embedded: bool) -> SamplingParams:

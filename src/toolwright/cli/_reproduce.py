@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from toolwright.cli._options import Json
-from toolwright.cli._show import print_json
+from toolwright.cli._options import Json, Samples, Threads, listed
+from toolwright.cli._show import print_json, tell
 from toolwright.errors import UsageError
 
 reproduce = typer.Typer(help="Measure the papers' claims at small scale here; every run can be stopped and goes on later.", no_args_is_help=True)
@@ -18,6 +18,7 @@ Html = Annotated[Path | None, typer.Option(help="Write the result as a page too:
 Write = Annotated[Path | None, typer.Option(help="Write the result as JSON, e.g. results/t1.json.")]
 ModelName = Annotated[str, typer.Option("--model", "-m", help="pico or nano with its roles; any other model plays every part by prompt.")]
 Roles = Annotated[Path | None, typer.Option(help="A folder with the roles verify and judge, in place of the packaged ones.")]
+StudyFolder = Annotated[Path, typer.Option(help="The run folder: what lies there is not drawn again.")]
 Seed = Annotated[int, typer.Option(help="Of every draw.")]
 
 
@@ -26,7 +27,7 @@ def t1(
     model: ModelName = "pico",
     beside: Annotated[str, typer.Option(help="The larger model whose greedy answers stand beside; none for none.")] = "nano",
     problems: Annotated[int, typer.Option(help="Held-out problems, over all cells in turn.")] = 100,
-    n: Annotated[int, typer.Option("-n", help="Samples per problem.")] = 64,
+    n: Samples = 64,
     controls: Annotated[int, typer.Option(help="How many of the problems the controls are measured on.")] = 40,
     validation: Annotated[int, typer.Option(help="Validation problems, on which the reward model is chosen.")] = 40,
     programs: Annotated[int, typer.Option(help="Checking programs per sample; the paper draws 4.")] = 1,
@@ -36,7 +37,7 @@ def t1(
     timed: Annotated[int, typer.Option(help="Problems on which strategies are run from nothing, for their wall time; on an idle machine.")] = 0,
     roles: Roles = None,
     seed: Seed = 0,
-    store: Annotated[Path, typer.Option(help="The run folder: what lies there is not drawn again.")] = Path("runs/t1"),
+    store: StudyFolder = Path("runs/t1"),
     max_minutes: Minutes = None,
     html: Html = None,
     write: Write = None,
@@ -57,7 +58,7 @@ def t1(
         seed=seed,
     )
     larger = None if beside == "none" else beside
-    found = t1_study.measure(model, store=store, beside=larger, settings=settings, roles=roles, also=_named(also or []), max_minutes=max_minutes, tell=_tell)
+    found = t1_study.measure(model, store=store, beside=larger, settings=settings, roles=roles, also=_named(also or []), max_minutes=max_minutes, tell=tell)
     _give("t1", found, html, write, as_json=as_json)
 
 
@@ -76,7 +77,7 @@ def arithmetic(
     """Verify sums of 3 to 10 numbers in words and by program (T1, appendix A)."""
     from toolwright.recipes import arithmetic_study
 
-    found = arithmetic_study.measure(model, store=store, count=equations, roles=roles, seed=seed, max_minutes=max_minutes, tell=_tell)
+    found = arithmetic_study.measure(model, store=store, count=equations, roles=roles, seed=seed, max_minutes=max_minutes, tell=tell)
     _give("arithmetic", found, html, write, as_json=as_json)
 
 
@@ -93,7 +94,7 @@ def knowledge(
     folder: Annotated[Path, typer.Option(help="Where the roles answer and read are trained, or lie already.")] = Path("runs/reading"),
     train_minutes: Annotated[float, typer.Option(help="Training time of each of the two roles, where they are not there yet.")] = 8.0,
     seed: Seed = 0,
-    store: Annotated[Path, typer.Option(help="The run folder: what lies there is not drawn again.")] = Path("runs/knowledge"),
+    store: StudyFolder = Path("runs/knowledge"),
     html: Html = None,
     write: Write = None,
     as_json: Json = False,
@@ -104,7 +105,7 @@ def knowledge(
 
     loaded = load(task, data=None if data is None else str(data), limit=limit, seed=seed if limit is not None else None)
     if model is None and base_url is None:
-        found = reading_roles.measure(loaded, folder=folder, store=store, n=n, seed=seed, train_minutes=train_minutes, tell=_tell)
+        found = reading_roles.measure(loaded, folder=folder, store=store, n=n, seed=seed, train_minutes=train_minutes, tell=tell)
     else:
         from toolwright.engines import load_engine
 
@@ -119,7 +120,7 @@ def memory(
     models: Annotated[str, typer.Option(help="Comma-separated sizes: pico, nano.")] = "pico,nano",
     sizes: Annotated[str, typer.Option(help="Comma-separated sizes M of the table.")] = "8,32,128,512",
     tokens: Annotated[int, typer.Option(help="Training tokens of each cell.")] = 400_000,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves the choice to torch.")] = 0,
+    threads: Threads = 0,
     seed: Seed = 0,
     folder: Annotated[Path, typer.Option(help="Where finished cells lie; they are not trained again.")] = Path("runs/memory"),
     max_minutes: Minutes = None,
@@ -130,12 +131,12 @@ def memory(
     """Remembering a table against calculating it, by size of table and model (T1, section 3)."""
     from toolwright.recipes import memory_study
 
-    asked = [part.strip() for part in sizes.split(",") if part.strip()]
+    asked = listed(sizes)
     if not asked or not all(part.isdigit() for part in asked):
         raise UsageError(f"sizes = {sizes!r}, but it takes whole numbers, e.g. 8,32,128")
-    names = [name.strip() for name in models.split(",") if name.strip()]
+    names = listed(models)
     found = memory_study.measure(
-        folder=folder, models=names, sizes=[int(part) for part in asked], tokens=tokens, seed=seed, threads=threads, max_minutes=max_minutes, tell=_tell
+        folder=folder, models=names, sizes=[int(part) for part in asked], tokens=tokens, seed=seed, threads=threads, max_minutes=max_minutes, tell=tell
     )
     _give("memory", found, html, write, as_json=as_json)
 
@@ -148,7 +149,7 @@ def _give(study: str, content: dict[str, Any], html: Path | None, write: Path | 
 
     if html is not None:
         write_text(html, report(study, content))
-        typer.echo(f"the page is at {html}", err=True)
+        tell(f"the page is at {html}")
     if not as_json:
         publish(content, write)
         return
@@ -159,7 +160,7 @@ def _give(study: str, content: dict[str, Any], html: Path | None, write: Path | 
 
 def _shares(text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in text.split(",") if part.strip())
+        return tuple(float(part) for part in listed(text))
     except ValueError:
         raise UsageError(f"lying = {text!r}, but it takes shares, e.g. 0.01,0.05,0.2") from None
 
@@ -172,7 +173,3 @@ def _named(pairs: list[str]) -> dict[str, Path]:
             raise UsageError(f"also = {pair!r}, but it takes NAME=FOLDER")
         found[name] = Path(folder)
     return found
-
-
-def _tell(line: str) -> None:
-    typer.echo(line, err=True)

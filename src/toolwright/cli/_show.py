@@ -20,6 +20,11 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
+def tell(line: str) -> None:
+    """A line on stderr."""
+    typer.echo(line, err=True)
+
+
 class Progress:
     """A line on stderr that counts what is done and says how long the rest may take; silent for work under two seconds."""
 
