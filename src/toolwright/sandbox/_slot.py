@@ -16,6 +16,8 @@ from toolwright.sandbox._remove import remove_tree
 _MOST_KEPT = 16
 _MOST_WIPED = 8
 _MODE = stat.S_IFDIR | 0o700
+_TIMES = (0, 0)
+"""When a slot was last read and written, as its next user sees it: what the one before left there could be a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,9 @@ class Slots:
             _namespaces.scratch_mount(folder, max(total_bytes, 1 << 16), os.geteuid())
         fd = os.open(folder, os.O_PATH | os.O_CLOEXEC)
         ruleset = -1 if version is None else _landlock.make_ruleset(version, [*rules, (fd, _landlock.SCRATCH)])
-        return Slot(folder, total_bytes, fd, ruleset, _empty_bytes(folder, fd) if self._mounts else -1)
+        slot = Slot(folder, total_bytes, fd, ruleset, _empty_bytes(folder, fd) if self._mounts else -1)
+        os.utime(folder, ns=_TIMES)
+        return slot
 
     def give_back(self, slot: Slot) -> None:
         """Keep the slot if it is as new, or easily made so; else destroy it."""
@@ -72,7 +76,10 @@ class Slots:
         found = os.fstat(slot.fd)
         if found.st_mode != _MODE:
             return False
-        return found.st_size == slot.empty_bytes or _wipe(slot.folder)
+        if found.st_size != slot.empty_bytes and not _wipe(slot.folder):
+            return False
+        os.utime(slot.folder, ns=_TIMES)
+        return True
 
     def destroy(self, slot: Slot) -> None:
         """Remove the slot and all in it."""
