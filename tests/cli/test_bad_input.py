@@ -66,6 +66,14 @@ def test_one_clear_sentence(capsys, monkeypatch, tmp_path, arguments, told):
         assert piece in sentence(err)
 
 
+@pytest.mark.parametrize("arguments", [["solve", "-"], ["check", "-"], ["sandbox", "run", "-"]], ids=" ".join)
+def test_a_closed_standard_input_is_told(capsys, monkeypatch, arguments):
+    monkeypatch.setattr(sys, "stdin", None)
+    code, _, err = call(capsys, *arguments)
+    assert code == 2
+    assert "standard input is closed" in sentence(err)
+
+
 def test_an_unknown_option_or_command_is_told_too(capsys):
     for arguments in (["solve", QUESTION, "--modell", "nano"], ["sovle", QUESTION]):
         code, _, err = call(capsys, *arguments)

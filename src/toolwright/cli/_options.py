@@ -65,15 +65,11 @@ def sampling_params(temperature: float, max_tokens: int | None, *, embedded: boo
 
 def read_text(file: str, *, kind: str) -> str:
     """The text of a file, or of standard input for ``-``. Raises: UsageError where there is no such file or it is not UTF-8."""
-    if file != "-" and not Path(file).is_file():
-        raise UsageError(f"no file at {file}; give {kind}, or - to read standard input")
+    data = _read(file, kind)
     try:
-        return (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        name = "standard input" if file == "-" else file
-        raise UsageError(f"{name} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read ({error.strerror})") from error
+        raise UsageError(f"{_name(file)} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
 
 
 def read_source(file: str) -> str:
@@ -81,19 +77,27 @@ def read_source(file: str) -> str:
 
     Raises: UsageError where there is no such file, or it is not in that encoding.
     """
-    if file != "-" and not Path(file).is_file():
-        raise UsageError(f"no file at {file}; give a Python file, or - to read standard input")
-    if file == "-" and sys.stdin is None:
-        raise UsageError("standard input is closed; give a Python file, or pipe the program in")
-    name = "standard input" if file == "-" else file
+    data = _read(file, "a Python file")
     try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         return data.decode(encoding)
     except (UnicodeDecodeError, SyntaxError) as error:
-        raise UsageError(f"{name} is neither UTF-8 text nor in an encoding that its first lines name ({error}); save it as UTF-8") from error
+        raise UsageError(f"{_name(file)} is neither UTF-8 text nor in an encoding that its first lines name ({error}); save it as UTF-8") from error
+
+
+def _read(file: str, kind: str) -> bytes:
+    if file != "-" and not Path(file).is_file():
+        raise UsageError(f"no file at {file}; give {kind}, or - to read standard input")
+    if file == "-" and sys.stdin is None:
+        raise UsageError(f"standard input is closed; give {kind}, or pipe it in")
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise UsageError(f"{file} cannot be read ({error.strerror})") from error
+
+
+def _name(file: str) -> str:
+    return "standard input" if file == "-" else file
 
 
 def is_embedded(model: str | None, base_url: str | None) -> bool:
