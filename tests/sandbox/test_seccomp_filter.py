@@ -8,16 +8,16 @@ import struct
 
 import pytest
 
-from toolwright.sandbox import _seccomp
+from toolwright.sandbox import _landlock, _seccomp
 
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
 ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 PID = 4321
 
 
-def answer(machine: str, number: int, *arguments: int, private_root: bool = False, arch: int | None = None, may_write: bool = True) -> int:
+def answer(machine: str, number: int, *arguments: int, private_root: bool = False, arch: int | None = None, **rights: bool) -> int:
     """What the filter says to a call."""
-    template = _seccomp.build_template(machine, private_root=private_root, may_write=may_write)
+    template = _seccomp.build_template(machine, private_root=private_root, **rights)
     program = list(struct.iter_unpack("=HBBI", _seccomp.fill_template(template, PID)))
     padded = [*arguments, 0, 0, 0, 0, 0, 0][:6]
     data = struct.pack("=iIQ6Q", number, ARCH[machine] if arch is None else arch, 0, *padded)
@@ -116,6 +116,20 @@ def test_without_writing_flags_decide(machine: str, openat: int, flags_at: int) 
     for name, number in numbers(machine, _seccomp._CHANGING).items():
         assert answer(machine, number, may_write=False) == eacces, name
     assert answer(machine, numbers(machine, _seccomp._FILES)["read"], may_write=False) == ALLOW
+
+
+@pytest.mark.parametrize(("machine", "openat", "flags_at"), [("x86_64", 257, 2), ("aarch64", 56, 2), ("x86_64", 2, 1)])
+def test_where_landlock_does_not_see_truncation_no_path_can_be_emptied(machine: str, openat: int, flags_at: int) -> None:
+    eacces = 0x50000 | errno.EACCES
+    for flags, said in ((os.O_TRUNC, eacces), (os.O_TRUNC | os.O_CLOEXEC, eacces), (os.O_TRUNC | os.O_WRONLY, ALLOW), (os.O_TRUNC | os.O_RDWR, ALLOW), (0, ALLOW)):
+        arguments = [0xFFFFFFFF] * 4
+        arguments[flags_at] = flags
+        assert answer(machine, openat, *arguments, may_truncate=False) == said, flags
+        assert answer(machine, openat, *arguments) == ALLOW
+    files = numbers(machine, _seccomp._FILES)
+    assert answer(machine, files["truncate"], may_truncate=False) == eacces
+    assert answer(machine, files["ftruncate"], may_truncate=False) == ALLOW, "what was opened for writing may be emptied"
+    assert [_landlock.sees_truncation(version) for version in (1, 2, 3, 7)] == [False, False, True, True]
 
 
 def test_jumps_fit() -> None:

@@ -27,13 +27,18 @@ def abi() -> int:
     return syscall("landlock", _CREATE, None, 0, 1)
 
 
+def sees_truncation(version: int) -> bool:
+    """Whether that version also guards files against being emptied by their path, which opens nothing for writing."""
+    return version >= 3
+
+
 def make_ruleset(version: int, rules: Iterable[tuple[int, int]]) -> int:
     """A descriptor of the rules: (open path fd, rights) pairs.
 
     TCP is refused from version 4; signals and abstract sockets are kept inside from version 6.
     """
     handled = (1 << 13) - 1
-    handled |= (_REFER if version >= 2 else 0) | (_TRUNCATE if version >= 3 else 0) | (_IOCTL_DEV if version >= 5 else 0)
+    handled |= (_REFER if version >= 2 else 0) | (_TRUNCATE if sees_truncation(version) else 0) | (_IOCTL_DEV if version >= 5 else 0)
     attributes = struct.pack("=QQQ", handled, 3 if version >= 4 else 0, 3 if version >= 6 else 0)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     ruleset = syscall("landlock_create_ruleset", _CREATE, attributes, size, 0)

@@ -84,12 +84,16 @@ _AF_UNIX, _SOCK_TYPE_MASK, _SOCK_STREAM = 1, 0xF, 1
 _LOAD, _JUMP, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x54, 0x06
 _WRITING = 0x1 | 0x2 | 0x40 | 0x200 | 0x400000
 """Of open's flags: for writing, for both, create, truncate, unnamed file; the same on both architectures."""
+_ACCESS_AND_TRUNCATE, _TRUNCATE = 0x203, 0x200
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _NUMBER, _ARCH = 0, 4
 _OWN_PID = 0x7E57_01D5
 """Stands in the template where the child's own process id goes."""
 
 Instruction = tuple[int, int, int, int]
+_WRITES: list[Instruction] = [(_ANY_BIT, 0, 1, _WRITING)]
+_READS_AND_TRUNCATES: list[Instruction] = [(_AND, 0, 0, _ACCESS_AND_TRUNCATE), (_EQUAL, 0, 1, _TRUNCATE)]
+"""Opened for reading only, a file is emptied all the same; opened for writing, Landlock sees it."""
 
 
 def supported(machine: str) -> bool:
@@ -97,30 +101,34 @@ def supported(machine: str) -> bool:
     return machine in _AUDIT_ARCH
 
 
-def build_template(machine: str, *, private_root: bool, may_write: bool = True) -> bytes:
+def build_template(machine: str, *, private_root: bool, may_write: bool = True, may_truncate: bool = True) -> bytes:
     """The filter for a machine, with a place for the child's process id.
 
     With `private_root` the libraries lie on a read-only mount, so mode and time changes are allowed: they can only touch the child's own scratch.
     Without `may_write` no file can be opened for writing, made, moved or removed anywhere, the child's own scratch included: a filter sees flags, not paths.
     It is for where neither Landlock nor a private root tells scratch from the rest.
+    Without `may_truncate` no file can be emptied by its path: for where a Landlock that does not see truncation (before version 3) is all that guards files.
     """
     program: list[Instruction] = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, _AUDIT_ARCH[machine]), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
     if machine == "x86_64":
         program += [(_AT_LEAST, 0, 1, _X32_BIT), (_RETURN, 0, 0, _KILL)]
-    program += _tree(_leaves(machine, private_root=private_root, may_write=may_write))
+    program += _tree(_leaves(machine, private_root=private_root, may_write=may_write, may_truncate=may_truncate))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
 
 
-def _leaves(machine: str, *, private_root: bool, may_write: bool) -> list[tuple[int, list[Instruction]]]:
+def _leaves(machine: str, *, private_root: bool, may_write: bool, may_truncate: bool) -> list[tuple[int, list[Instruction]]]:
     """What is done from each system call number on, in order; neighbours that are treated alike are one entry."""
     answers: dict[int, list[Instruction]] = {}
     for table in (_FILES, _MEMORY, _SIGNALS, _TIME, _SELF, _THREADS, _WAITING, *((_TOUCH,) if private_root else ())):
         answers.update({number: [(_RETURN, 0, 0, _ALLOW)] for number in _numbers(table, machine).values()})
     for name, number in _numbers(_CHECKED, machine).items():
         answers[number] = _checks(name)
+    if not may_truncate:
+        answers[_numbers(_FILES, machine)["truncate"]] = [(_RETURN, 0, 0, _ERRNO | errno.EACCES)]
+        answers.update({number: _opening(name, _READS_AND_TRUNCATES) for name, number in _numbers(_OPENING, machine).items()})
     if not may_write:
         answers.update({number: [(_RETURN, 0, 0, _ERRNO | errno.EACCES)] for number in _numbers(_CHANGING, machine).values()})
-        answers.update({number: _checks(name) for name, number in _numbers(_OPENING, machine).items()})
+        answers.update({number: _opening(name, _WRITES) for name, number in _numbers(_OPENING, machine).items()})
     for name, number in _numbers(_REFUSED, machine).items():
         answers[number] = [(_RETURN, 0, 0, _ERRNO | (errno.EOPNOTSUPP if "xattr" in name else errno.ENOSYS))]
     leaves: list[tuple[int, list[Instruction]]] = []
@@ -166,6 +174,11 @@ def _only(index: int, values: tuple[int, ...], answer: int) -> list[Instruction]
     return [_argument(index), *compares, (_RETURN, 0, 0, _ERRNO | answer), (_RETURN, 0, 0, _ALLOW)]
 
 
+def _opening(name: str, refused: list[Instruction]) -> list[Instruction]:
+    """Allow to open unless the flags are refused."""
+    return [_argument(1 if name == "open" else 2), *refused, (_RETURN, 0, 0, _ERRNO | errno.EACCES), (_RETURN, 0, 0, _ALLOW)]
+
+
 def _checks(name: str) -> list[Instruction]:
     refuse: Instruction = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
     if name in ("kill", "tgkill"):
@@ -178,8 +191,6 @@ def _checks(name: str) -> list[Instruction]:
         return _only(1, (_TCGETS, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX), errno.ENOTTY)
     if name == "fcntl":  # not the owner and signal of a descriptor: with them any process of the same user can be killed
         return _only(1, _FCNTL_COMMANDS, errno.EPERM)
-    if name in ("open", "openat"):
-        return [_argument(1 if name == "open" else 2), (_ANY_BIT, 0, 1, _WRITING), (_RETURN, 0, 0, _ERRNO | errno.EACCES), (_RETURN, 0, 0, _ALLOW)]
     if name == "pipe2":
         return _only(1, _PIPE_FLAGS, errno.EINVAL)
     if name in ("sendto", "recvfrom"):

@@ -193,7 +193,8 @@ class Zygote:
             with contextlib.suppress(OSError):  # the probe says why
                 abi = _landlock.abi()
         if "seccomp" not in self._disabled and _seccomp.supported(_linux.MACHINE):
-            template = _seccomp.build_template(_linux.MACHINE, private_root=self._private_root)
+            may_truncate = self._private_root or abi is None or _landlock.sees_truncation(abi)
+            template = _seccomp.build_template(_linux.MACHINE, private_root=self._private_root, may_truncate=may_truncate)
         rules = _landlock.open_rules(self._config["readable"]) if abi is not None else []
         rules += [(FIRST_ANCHOR_FD + at, _landlock.READ) for at in range(len(self._anchors))]
         hard = {which: resource.getrlimit(which)[1] for which in _LIMITS}
