@@ -23,6 +23,7 @@ from toolwright.episodes import Message, Tool, ToolResult
 from toolwright.tools._observations import neutralise
 
 BOX = "When you know the answer, finish with it in \\boxed{}."
+_EXAMPLE, _EXAMPLE_RESULT = "print(sum(n * n for n in range(1, 21)))", ToolResult("2870")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,31 +134,28 @@ class RetoolDialect:
     inline: bool = True
 
     def instruction(self, tools: Sequence[Tool]) -> str:
-        return (
-            f"Solve the problem step by step. {_described(tools)}\n"
-            "To run a program, write it between <code> and </code>; what it prints comes back between <interpreter> and </interpreter>, and you go on. "
-            f"{BOX}\n\nExample:\nWhat is the sum of the squares of the whole numbers from 1 to 20?\n"
-            "<code>\nprint(sum(n * n for n in range(1, 21)))\n</code>\n<interpreter>\n2870\n</interpreter>\n\nThe sum is \\boxed{2870}."
-        )
+        how = "write it between <code> and </code>; what it prints comes back between <interpreter> and </interpreter>"
+        call = f"<code>\n{_EXAMPLE}\n</code>"
+        return _instruction(tools, how, call + self.render_result(_EXAMPLE_RESULT, after=call))
 
     def find_call(self, text: str, *, ended: bool = True) -> Call | MalformedCall | None:
         end = _closing(text)
         if end is None:
             start = _opening(text, len(text), alone_only=True)
-            if not ended or start is None or not text[start:].strip():
-                return None
-            return Call("python", text[start:], len(text), missing=_CLOSE if text.endswith("\n") else "\n" + _CLOSE)
+            return None if not ended or start is None else _unclosed(text, start, _CLOSE)
         start = _opening(text, end)
         if start is None:
             return MalformedCall("There is </code> without <code>. Write the program between <code> and </code>.", end + len(_CLOSE))
         return Call("python", text[start:end], end + len(_CLOSE))
 
     def render_result(self, result: ToolResult, *, after: str = "") -> str:
-        lead = "" if after.endswith("\n") else "\n"
-        return f"{lead}<interpreter>\n{neutralise(result.text)}\n</interpreter>\n\n"
+        return own_line(after, self._block(result)) + "\n\n"
 
     def result_message(self, result: ToolResult) -> Message:
-        return Message("user", self.render_result(result).strip())
+        return Message("user", self._block(result))
+
+    def _block(self, result: ToolResult) -> str:
+        return f"<interpreter>\n{neutralise(result.text)}\n</interpreter>"
 
 
 _FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<fence>`{3,})[ \t]*(?P<tag>[\w+#-]*)[^\n`]*$", re.MULTILINE)
@@ -179,12 +177,9 @@ class MarkdownDialect:
     inline: bool = True
 
     def instruction(self, tools: Sequence[Tool]) -> str:
-        return (
-            f"Solve the problem step by step. {_described(tools)}\n"
-            "To run a program, write it as a ```python block and stop; what it prints comes back as an ```output block, and you go on. "
-            f"{BOX}\n\nExample:\nWhat is the sum of the squares of the whole numbers from 1 to 20?\n"
-            "```python\nprint(sum(n * n for n in range(1, 21)))\n```\n```output\n2870\n```\nThe sum is \\boxed{2870}."
-        )
+        how = "write it as a ```python block and stop; what it prints comes back as an ```output block"
+        call = f"```python\n{_EXAMPLE}\n```\n"
+        return _instruction(tools, how, call + self.render_result(_EXAMPLE_RESULT, after=call))
 
     def find_call(self, text: str, *, ended: bool = True) -> Call | MalformedCall | None:
         closed, opened = _python_block(text, heed_strings=True)
@@ -193,12 +188,10 @@ class MarkdownDialect:
             closed, opened = _python_block(text, heed_strings=False)
         if closed is not None:
             return closed
-        if not ended or opened is None or not text[opened.end() :].strip():
-            return None
-        return Call("python", text[opened.end() + 1 :], len(text), missing=("" if text.endswith("\n") else "\n") + opened["fence"] + "\n")
+        return None if not ended or opened is None else _unclosed(text, opened.end() + 1, opened["fence"] + "\n")
 
     def render_result(self, result: ToolResult, *, after: str = "") -> str:
-        return ("" if not after or after.endswith("\n") else "\n") + self._block(result) + "\n"
+        return (own_line(after, self._block(result)) if after else self._block(result)) + "\n"
 
     def result_message(self, result: ToolResult) -> Message:
         return Message("user", self._block(result))
@@ -220,6 +213,24 @@ def _python_block(text: str, *, heed_strings: bool) -> tuple[Call | None, re.Mat
             return Call("python", text[opened.end() + 1 : fence.start()], min(fence.end() + 1, len(text))), None
         opened = None
     return None, opened if opened is not None and opened["tag"].lower() in _PYTHON_TAGS else None
+
+
+def own_line(text: str, mark: str) -> str:
+    """The mark as it is written after the text: on a line of its own."""
+    return mark if text.endswith("\n") else "\n" + mark
+
+
+def _unclosed(text: str, start: int, close: str) -> Call | None:
+    """The call of a program that was begun and never closed: all that follows is the program; None where nothing follows."""
+    return Call("python", text[start:], len(text), missing=own_line(text, close)) if text[start:].strip() else None
+
+
+def _instruction(tools: Sequence[Tool], how: str, answered: str) -> str:
+    """The system message of a dialect for programs; `answered` is the example's program with its result."""
+    return (
+        f"Solve the problem step by step. {_described(tools)}\nTo run a program, {how}, and you go on. {BOX}\n\n"
+        f"Example:\nWhat is the sum of the squares of the whole numbers from 1 to 20?\n{answered}The sum is \\boxed{{{_EXAMPLE_RESULT.text}}}."
+    )
 
 
 def _described(tools: Sequence[Tool]) -> str:

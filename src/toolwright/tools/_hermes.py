@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from toolwright.episodes import Message, Tool, ToolResult
-from toolwright.tools._dialects import BOX, Call, MalformedCall
+from toolwright.tools._dialects import BOX, Call, MalformedCall, own_line
 from toolwright.tools._observations import neutralise
 
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
@@ -70,7 +70,7 @@ class HermesDialect:
         call = _read(text[body_start:])
         if call is None:
             return _malformed(text[body_start:], len(text))
-        return Call(*call, end=len(text), missing=_CLOSE if text.endswith("\n") else "\n" + _CLOSE)
+        return Call(*call, end=len(text), missing=own_line(text, _CLOSE))
 
     def render_result(self, result: ToolResult, *, after: str = "") -> str:
         return f"\n{self._response(result)}\n"
