@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from toolwright.engines import HFEngine, OpenAIEngine, ScriptedEngine, _load, load_engine
+from toolwright.engines import EMBEDDED, HFEngine, OpenAIEngine, ScriptedEngine, _load, is_embedded, load_engine
 from toolwright.errors import UsageError
 
 
@@ -31,7 +31,13 @@ def test_an_address_given_as_model_is_told_apart() -> None:
         load_engine("http://localhost:11434/v1")
 
 
-@pytest.mark.parametrize("name", ["nano", "pico"])
+def test_the_default_and_the_packaged_names_are_embedded_and_nothing_else_is() -> None:
+    assert all(is_embedded(name) for name in (None, *EMBEDDED))
+    assert not is_embedded("./nano")
+    assert not is_embedded("nano", "http://localhost:1/v1")
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
 def test_missing_embedded_weights_are_one_clear_sentence(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(_load, "files", lambda package: tmp_path)
     with pytest.raises(UsageError, match=f'"{name}" is not in this installation'):

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from toolwright.engines import EMBEDDED
 from toolwright.recipes import embedded
 from toolwright.recipes._mixture import Mixture, written
 from toolwright.recipes._worked import gsm8k_steps
 from toolwright.tasks import split_digest
 
 FOLDER = Path(str(files("toolwright"))) / "embedded"
-NAMES = [name for name in ("pico", "nano") if (FOLDER / name / "model.safetensors").is_file()]
+NAMES = [name for name in EMBEDDED if (FOLDER / name / "model.safetensors").is_file()]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def tokenizer():
 
 
 def test_both_models_ship_within_their_size():
-    assert NAMES == ["pico", "nano"]
+    assert set(NAMES) == set(EMBEDDED) == set(embedded.config()["models"]) == {"pico", "nano"}
     size = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
     assert size <= 25 * 2**20
     facts = {name: json.loads((FOLDER / name / "training.json").read_text()) for name in NAMES}

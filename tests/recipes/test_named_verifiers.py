@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from toolwright.engines import AdapterShape, HFEngine, ScriptedEngine, save_adapter, weights_digest, with_adapter
+from toolwright.engines import EMBEDDED, AdapterShape, HFEngine, ScriptedEngine, save_adapter, weights_digest, with_adapter
 from toolwright.episodes import Episode, Problem, Provenance, Span, StopReason
 from toolwright.errors import UsageError
-from toolwright.recipes import EMBEDDED, Solver
+from toolwright.recipes import Solver
 from toolwright.recipes._named_verifiers import made_verifiers, packaged_adapters
 from toolwright.sandbox import Sandbox
 

@@ -23,7 +23,6 @@ from toolwright.cli._options import (
     Seed,
     Temperature,
     Verify,
-    is_embedded,
     sampling_params,
     verifier_names,
 )
@@ -50,6 +49,7 @@ def calibrate(
     as_json: Json = False,
 ) -> None:
     """Find out on your own problems where the model errs, what tools can gain, and which filters to switch off."""
+    from toolwright.engines import is_embedded
     from toolwright.episodes import RunStore
     from toolwright.recipes import Solver
     from toolwright.recipes import calibrate as recipe

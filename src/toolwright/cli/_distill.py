@@ -31,7 +31,7 @@ def distill(
     as_json: Json = False,
 ) -> None:
     """Teach a student to check solutions: adapters for the roles verify and judge."""
-    from toolwright.recipes import EMBEDDED
+    from toolwright.engines import EMBEDDED
     from toolwright.recipes import distill as recipe
 
     roles = listed(role)

@@ -49,6 +49,7 @@ def examine(base_url: str | None, api_key: str | None) -> dict[str, Any]:
     """Everything the command shows."""
     from importlib.resources import files
 
+    from toolwright.engines import EMBEDDED
     from toolwright.sandbox import probe
 
     isolation = probe()
@@ -63,7 +64,7 @@ def examine(base_url: str | None, api_key: str | None) -> dict[str, Any]:
             name: {"for": purpose, "installed": all(find_spec(m) for m in modules), "install": f'pip install "toolwright[{name}]"'}
             for name, (modules, purpose) in EXTRAS.items()
         },
-        "embedded": {name: (Path(str(files("toolwright"))) / "embedded" / name / "model.safetensors").is_file() for name in ("nano", "pico")},
+        "embedded": {name: (Path(str(files("toolwright"))) / "embedded" / name / "model.safetensors").is_file() for name in EMBEDDED},
         "data": data if data and Path(data).is_dir() else None,
         "server": _server(base_url, api_key) if base_url else None,
     }

@@ -27,7 +27,6 @@ from toolwright.cli._options import (
     Seed,
     Temperature,
     Verify,
-    is_embedded,
     listed,
     sampling_params,
     verifier_names,
@@ -64,6 +63,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a model and every strategy on tasks, with intervals, costs and the verifiers' report cards."""
+    from toolwright.engines import is_embedded
     from toolwright.episodes import RunStore, write_text
     from toolwright.evaluation import evaluate as run
     from toolwright.evaluation import html_page

@@ -98,10 +98,3 @@ def _read(file: str, kind: str) -> bytes:
 
 def _name(file: str) -> str:
     return "standard input" if file == "-" else file
-
-
-def is_embedded(model: str | None, base_url: str | None) -> bool:
-    """Whether one of the package's own models is meant."""
-    from toolwright.recipes import EMBEDDED
-
-    return base_url is None and (model or "nano") in EMBEDDED

@@ -25,7 +25,6 @@ from toolwright.cli._options import (
     ShowAll,
     Temperature,
     Verify,
-    is_embedded,
     read_text,
     sampling_params,
     verifier_names,
@@ -58,6 +57,7 @@ def solve(
     as_json: Json = False,
 ) -> None:
     """Answer a problem: draw N candidates, refute with tools, vote over equivalent answers."""
+    from toolwright.engines import is_embedded
     from toolwright.recipes import Solver, choice_to_json
     from toolwright.scaling import find_strategy
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from toolwright.engines._adapters import AdapterShape, adapter_tensors, save_adapter, weights_digest, with_adapter
 from toolwright.engines._hf import HFEngine
-from toolwright.engines._load import load_engine, open_hf, open_nano, open_openai, open_pico
+from toolwright.engines._load import EMBEDDED, is_embedded, load_engine, open_hf, open_nano, open_openai, open_pico
 from toolwright.engines._openai import OpenAIEngine
 from toolwright.engines._scripted import Faults, ScriptedEngine, ScriptedRequest
 
 __all__ = [
+    "EMBEDDED",
     "AdapterShape",
     "Faults",
     "HFEngine",
@@ -16,6 +17,7 @@ __all__ = [
     "ScriptedEngine",
     "ScriptedRequest",
     "adapter_tensors",
+    "is_embedded",
     "load_engine",
     "open_hf",
     "open_nano",

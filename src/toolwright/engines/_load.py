@@ -18,6 +18,7 @@ from toolwright.errors import UsageError
 
 GROUP = "toolwright.engines"
 EMBEDDED = ("nano", "pico")
+"""The models that ship in this package; the first is the default."""
 
 
 def load_engine(
@@ -37,7 +38,7 @@ def load_engine(
     """
     if base_url is not None:
         return OpenAIEngine(base_url, model=model, api_key=api_key)
-    model = model or "nano"
+    model = model or EMBEDDED[0]
     if model.startswith(("http://", "https://")):
         raise UsageError(f'model is "{model}", which is an address; give it as base_url')
     # A registered name means the same in every folder; a folder of that name is ./name.
@@ -45,6 +46,11 @@ def load_engine(
     if loader := _registered(name):
         return loader(rest, dtype=dtype, device=device, slots=slots, api_key=api_key)
     return HFEngine.load(model, dtype=dtype, device=device, slots=slots)
+
+
+def is_embedded(model: str | None, base_url: str | None = None) -> bool:
+    """Whether `load_engine` takes this for one of the models that ship in this package."""
+    return base_url is None and (model or EMBEDDED[0]) in EMBEDDED
 
 
 def load_embedded(name: str, *, dtype: str = "float32", device: str | None = None, slots: int = 64) -> HFEngine:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from toolwright.recipes._results import Measured, claim, model_facts, publish, read_result, result, result_complaints, write_result
-from toolwright.recipes._solver import EMBEDDED, Solver, choice_to_json
+from toolwright.recipes._solver import Solver, choice_to_json
 
 __all__ = [
-    "EMBEDDED",
     "Measured",
     "Solver",
     "choice_to_json",

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toolwright.engines import HFEngine, load_engine
+from toolwright.engines import EMBEDDED, HFEngine, load_engine
 from toolwright.episodes import Engine
 from toolwright.errors import UsageError
 from toolwright.recipes._measuring import label
 from toolwright.recipes._results import model_facts
-from toolwright.recipes._solver import EMBEDDED
 from toolwright.recipes.distill import ROLES, packaged
 from toolwright.verifiers import ChatJudge, ChatPrograms, ChatSteps, JudgeForm, ProgramForm, StepForm, TaggedJudge, TaggedPrograms, TaggedSteps
 

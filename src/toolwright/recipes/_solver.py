@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from toolwright.engines import load_engine
+from toolwright.engines import EMBEDDED, is_embedded, load_engine
 from toolwright.episodes import Budget, Choice, Engine, Episode, Problem, Prompt, RunStore, SamplingParams, Tool, Verifier, digest
 from toolwright.errors import UsageError
 from toolwright.recipes._named_verifiers import VERIFIERS, made_verifiers, packaged_adapters
@@ -23,11 +23,9 @@ from toolwright.retrieval import FtsIndex, Retriever, open_index
 from toolwright.rollouts import Rollout
 from toolwright.sandbox import Sandbox, SandboxBackend
 from toolwright.scaling import solve
-from toolwright.tools import PythonTool
+from toolwright.tools import DIALECTS, PythonTool
 
 T = TypeVar("T")
-EMBEDDED = ("nano", "pico")
-DIALECTS = ("text", "retool", "markdown", "hermes")
 _PROBED, _PROBE_TOKENS = 16, 8
 """How many candidates, and how many tokens of each, are timed for an estimate."""
 
@@ -69,7 +67,7 @@ class Solver:
     ) -> None:
         if dialect not in DIALECTS:
             raise UsageError(f"no dialect {dialect!r}; there are {', '.join(DIALECTS)}")
-        embedded = engine is None and base_url is None and (model or "nano") in EMBEDDED
+        embedded = engine is None and is_embedded(model, base_url)
         usual = (*(VERIFIERS[:1] if embedded else VERIFIERS[:2]), *(("toolv-facts",) if index is not None else ()))
         names = verify if verify is not None else usual
         if unknown := [name for name in names if name not in VERIFIERS]:
@@ -82,7 +80,7 @@ class Solver:
         self.sandbox: SandboxBackend = sandbox if sandbox is not None else Sandbox(allow_degraded=allow_degraded)
         tools: tuple[Tool, ...] = () if dialect == "text" else (PythonTool(self.sandbox),)
         self.rollout = Rollout(self.engine, dialect=dialect, tools=tools, params=params or SamplingParams(max_new_tokens=320 if embedded else 1024))
-        roles = packaged_adapters(model or "nano") if adapters is None and embedded else adapters
+        roles = packaged_adapters(model or EMBEDDED[0]) if adapters is None and embedded else adapters
         made = made_verifiers([name for name in names if name.replace("-", "_") not in off], self.engine, self.sandbox, adapters=roles, index=searched)
         self.verifiers: tuple[Verifier, ...] = made.verifiers
         self._engines = (self.engine, *made.engines)

@@ -34,13 +34,12 @@ from toolwright.verifiers import extract_program, printed_verdict
 
 Way = Literal["text", "program"]
 WAYS: tuple[Way, ...] = ("text", "program")
-MODELS = ("pico", "nano")
 SIZES = (8, 32, 128, 512)
 TOKENS = 400_000
 TRIPLES = 400
 """Verified after training."""
 RATES = {"pico": (0.008, 0.005), "nano": (0.004, 0.003)}
-"""Learning rates of Muon and AdamW, as in `embedded.toml`."""
+"""Learning rates of Muon and AdamW, as in `embedded.toml`, by model, the small one first."""
 SOURCE = "T1 (arXiv 2504.04718), section 3"
 FLAT_BAR = 0.99
 Tell = Callable[[str], None]
@@ -88,7 +87,7 @@ def triples(size: int, *, seed: object, start: int = 0) -> Iterator[Triple]:
 def measure(
     *,
     folder: Path,
-    models: Sequence[str] = MODELS,
+    models: Sequence[str] = tuple(RATES),
     sizes: Sequence[int] = SIZES,
     tokens: int = TOKENS,
     count: int = TRIPLES,
