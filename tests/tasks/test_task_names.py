@@ -28,6 +28,7 @@ def test_pyproject_registers_the_built_in_tasks() -> None:
     group = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["entry-points"]["toolwright.tasks"]
     for name, target in group.items():
         module, _, attribute = target.partition(":")
+        assert not any(part.startswith("_") for part in module.split(".")), f"{name} is registered by a private module"
         assert getattr(import_module(module), attribute) is BUILT_IN[name]
     assert set(group) == set(BUILT_IN)
 

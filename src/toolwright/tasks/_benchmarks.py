@@ -233,4 +233,3 @@ mmlu_pro = Benchmark(
     _hub("TIGER-Lab/MMLU-Pro"),
     notes="The file half_a.jsonl holds one half of the test set. Some questions occur twice, with the same options in another order or with others.",
 )
-BENCHMARKS = (gsm8k, svamp, asdiv, multiarith, addsub, singleeq, singleop, math500, aime2024, amc2023, mmlu_pro)

@@ -10,19 +10,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from toolwright.errors import UsageError
-from toolwright.tasks._benchmarks import BENCHMARKS
-from toolwright.tasks._encyclopedia import encyclopedia
+from toolwright.tasks import loaders
 from toolwright.tasks._files import load_file
-from toolwright.tasks._generated import wordproblems
 from toolwright.tasks._rows import FORMATS, format_of
 from toolwright.tasks._types import Loader, Task
 
 GROUP = "toolwright.tasks"
-BUILT_IN: Mapping[str, Loader] = {
-    **{b.name: cast(Loader, b) for b in BENCHMARKS},
-    "encyclopedia": cast(Loader, encyclopedia),
-    "wordproblems": cast(Loader, wordproblems),
-}
+BUILT_IN: Mapping[str, Loader] = {name: getattr(loaders, name) for name in loaders.__all__}
 """What pyproject.toml registers in the group, here too so that a source tree that was never installed has it."""
 
 
