@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from attack_rows import ERROR, OK, REFUSED, Case, Row, Story, either, ends, fails, says
+from attack_rows import ERROR, LIMITS, OK, REFUSED, Case, Row, Story, either, ends, fails, says
 
 from toolwright.sandbox import Outcome
 
@@ -18,7 +19,7 @@ ROWS = [
     Row(28, "subprocess, os.system, posix_spawn, pty", "no program starts"),
     Row(29, "exec of a file, of a descriptor, of memory", "refused"),
     Row(30, "multiprocessing and process pools", "a clean error, no hang"),
-    Row(31, "thread bomb", "an error at the limit"),
+    Row(31, "thread bomb", "an error at the limit; killed where only watching bounds them"),
     Row(32, "raw clone, clone3, fork, vfork", "refused"),
     Row(33, "kills parent, everybody, group, neighbours", "refused; nobody is hurt"),
     Row(34, "kills another session", "refused; its variables are intact"),
@@ -29,6 +30,15 @@ ROWS = [
     Row(39, "system calls of a foreign architecture", "killed"),
     Row(40, "io_uring, bpf, perf, userfaultfd, keys and the rest", "refused"),
 ]
+_MANY_THREADS = """
+import threading, time
+threading.stack_size(32768)
+try:
+    for _ in range(3000): threading.Thread(target=time.sleep, args=(1e6,), daemon=True).start()
+    time.sleep(1e6)
+except RuntimeError: print("refused")
+"""
+"""Far fewer than its memory has room for."""
 _NO_PROCESS = fails("PermissionError", "ProcessLookupError")
 
 CASES = [
@@ -60,6 +70,7 @@ CASES = [
         "import threading, time\nfor _ in range(5000): threading.Thread(target=time.sleep, args=(1e6,), daemon=True).start()",
         fails("RuntimeError"),
     ),
+    Case(31, "threads that need little memory", _MANY_THREADS, says("refused"), below=ends(Outcome.POLICY), limits=replace(LIMITS, cpu_s=10.0)),
     Case(33, "parent", "import os; os.kill(os.getppid(), 9)", _NO_PROCESS),
     Case(33, "everybody", "import os; os.kill(-1, 9)", fails("PermissionError")),
     Case(33, "group", "import os; os.killpg(0, 9)", fails("PermissionError")),

@@ -153,6 +153,28 @@ def test_working_on_between_turns_ends_the_process(sandbox: Sandbox) -> None:
     talk(sandbox, story)
 
 
+@pytest.mark.parametrize(
+    "work",
+    [
+        "n = 0\n while n < 100 and not time.sleep(0.01):\n  n += 1\n  with open(f'f{n}', 'wb') as f: f.write(bytes(1 << 20))",
+        "for n in range(1300): threading.Thread(target=time.sleep, args=(1e6,), daemon=True).start()",
+    ],
+    ids=["disk", "threads"],
+)
+def test_what_only_watching_bounds_is_watched_between_turns_too(work: str) -> None:
+    limits = SandboxLimits(wall_s=30.0, cpu_s=20.0, file_bytes=1 << 20)
+    behind = f"import threading, time\nthreading.stack_size(32768)\ndef f():\n {work}\nthreading.Thread(target=f, daemon=True).start()"
+
+    async def story(sandbox: Sandbox) -> None:
+        async with sandbox.session(limits=limits) as session:
+            assert (await session.run(behind)).ok
+            await until_process_is_gone(sandbox, helpers=1)
+            assert (await session.run("1")).session_reset
+
+    with Sandbox(preload=(), spares=0, zygotes=1, disable=("namespaces",)) as sandbox:
+        asyncio.run(story(sandbox))
+
+
 def test_forged_end_of_turn_fools_only_itself(sandbox: Sandbox) -> None:
     async def story(session: SandboxSession) -> None:
         result = await session.run("import os, struct\nos.write(3, struct.pack('>cI', b'D', 1) + b'0')\nwhile True: pass")

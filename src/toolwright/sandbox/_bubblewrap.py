@@ -37,7 +37,7 @@ class Bubblewrap:
     """Runs each snippet, or session, with a fresh interpreter in a bubblewrap box.
 
     `importable` names more folders that snippets may import from (and read); `program` is bubblewrap's command. Called by root, snippets run as user 65534
-    (bubblewrap then needs no user namespace); the number of their threads is then bounded by memory only.
+    (bubblewrap then needs no user namespace); the number of their threads is then bounded by watching only.
 
     Raises: UsageError where bubblewrap is missing, or where Landlock cannot be had and the caller did not say `allow_degraded`.
     """

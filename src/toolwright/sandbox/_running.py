@@ -31,8 +31,11 @@ FORK_S = 6.0
 _FRAME_FACTOR, _FRAME_ROOM = 4, 256
 _MOST_FRAMES = 1000
 """In one turn. A child sends four at most; a snippet that floods the descriptor must not keep the supervisor busy."""
-_DISK_CHECK_S = 0.25
+_WATCH_S = 0.25
+"""How often what only watching bounds is looked at."""
 _DISK_FACTOR, _MOST_FILES = 4, 4096
+_MORE_THREADS = 1024
+"""Beyond the limit: as many as are let through where the kernel counts them (`_child`)."""
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -98,7 +101,8 @@ class Child:
         self._held = held
         """Whether nothing may be sent to it before it was `started`."""
         self._scratch = ""
-        self._disk_checked = 0.0
+        self._watch_threads = False
+        self._watched = 0.0
         self.session = session
         self.pidfd = -1
         self.due: float | None = None
@@ -146,13 +150,14 @@ class Child:
             os.close(fd)
         self.theirs = []
 
-    def started(self, pidfd: int, scratch: str, place: CgroupPlace | None = None) -> None:
-        """The zygote forked it; `scratch` is given where the size of its folder must be watched because no mount bounds it.
+    def started(self, pidfd: int, scratch: str, place: CgroupPlace | None = None, *, watch_threads: bool = False) -> None:
+        """The zygote forked it; `scratch` is given where the size of its folder must be watched because no mount bounds it, `watch_threads` where the kernel
+        does not bound their number.
 
         Raises: OSError where there is a `place` in a cgroup for it, but it cannot be put there.
         """
         self.pidfd = pidfd
-        self._scratch = scratch
+        self._scratch, self._watch_threads = scratch, watch_threads
         if place is not None:
             self._place = place
             place.take(self.pid)
@@ -307,7 +312,7 @@ class Child:
         left_wall = turn.started + min(self.limits.wall_s, turn.wall_limit_s) + turn.starved_s - now
         left_cpu = self._cpu_limit_s() - (self._turn_cpu_s() if now - turn.started > _SHORTEST_CHECK_S else 0.0)
         soonest = max(min(left_wall, max(left_cpu / CORES, _SHORTEST_CHECK_S)), 0)
-        return min(soonest, _DISK_CHECK_S) if self._scratch else soonest
+        return min(soonest, _WATCH_S) if self._scratch or self._watch_threads else soonest
 
     def check(self, now: float) -> None:
         """Stop the child where a clock has run out."""
@@ -316,7 +321,7 @@ class Child:
             if now - self.asked > _SET_UP_S:
                 self.stop("infra")
         elif turn is None:
-            if self.session and self.cpu_used_s() - self._idle_cpu_s > self.limits.cpu_s:
+            if self.session and (self.cpu_used_s() - self._idle_cpu_s > self.limits.cpu_s or self._unbounded()):
                 self.kill()  # a thread, or a forged end of turn, works on behind the clocks' back
         elif turn.interrupted is not None:
             if now - turn.interrupted > _GRACE_S:
@@ -329,10 +334,16 @@ class Child:
             turn.starved_s = min(_run_delay_s(self.pid) - turn.starved_before_s, _STARVED_FACTOR * wall_s)
             if now - turn.started >= wall_s + turn.starved_s:
                 self.stop("timeout_wall")
-        elif self._scratch and now - self._disk_checked > _DISK_CHECK_S:
-            self._disk_checked = now
-            if _overfull(self._scratch, _DISK_FACTOR * self.limits.file_bytes):
+        elif (self._scratch or self._watch_threads) and now - self._watched > _WATCH_S:
+            self._watched = now
+            if self._unbounded():
                 self.stop("policy")
+
+    def _unbounded(self) -> bool:
+        """Whether it uses more than it may of what only watching bounds."""
+        if self._watch_threads and _threads(self.pid) > self.limits.threads + _MORE_THREADS:
+            return True
+        return bool(self._scratch) and _overfull(self._scratch, _DISK_FACTOR * self.limits.file_bytes)
 
     def _cpu_limit_s(self) -> float:
         return self.limits.cpu_s if self.turn is None else min(self.limits.cpu_s, self.turn.cpu_limit_s)
@@ -447,6 +458,14 @@ def pid_of(pidfd: int) -> int:
             if line.startswith("Pid:"):
                 return int(line.split()[1])
     return -1
+
+
+def _threads(pid: int) -> int:
+    """How many threads the process has; 0 where the kernel does not tell."""
+    try:
+        return os.stat(f"/proc/{pid}/task").st_nlink - 2
+    except OSError:
+        return 0
 
 
 def _run_delay_s(pid: int) -> float:

@@ -439,11 +439,11 @@ class Supervisor:
             self._answer_hello(connection)
 
     def _started(self, zygote: Zygote, child: Child, pidfd: int, scratch: str) -> None:
-        watched = scratch if zygote.hello is not None and zygote.hello["scratch"] else ""
+        hello = zygote.hello or {}
         try:
             limits = child.limits
             place = None if self._cgroup is None else self._cgroup.place(child.number, limits.memory_bytes, limits.threads)
-            child.started(pidfd, watched, place)
+            child.started(pidfd, scratch if hello.get("scratch") else "", place, watch_threads=not hello.get("bounds_threads"))
         except OSError:  # it must not run without its bounds; its end is an end before the start, which is tried again
             child.kill()
             return

@@ -26,7 +26,7 @@ class Outcome(StrEnum):
     KILLED = "killed"
     """A signal that was not ours ended it: a crash, or its own doing."""
     POLICY = "policy"
-    """It was killed for a system call of a foreign architecture, or for filling its disk."""
+    """It was killed for a system call of a foreign architecture, or, where no kernel limit stops it, for filling its disk or starting threads without end."""
     INFRA = "infra"
     """The sandbox failed, not the snippet; already retried. Never score it."""
 
@@ -46,6 +46,7 @@ class SandboxLimits:
     file_bytes: int = 16 * MIB
     """Largest single file; the whole scratch directory may hold four times as much."""
     threads: int = 64
+    """A rough bound: 1,024 more may be let through, as the kernel counts those of neighbours with them. Where it counts none, watching bounds them."""
 
     def __post_init__(self) -> None:
         _check("wall_s", self.wall_s, 0.01, 86_400)

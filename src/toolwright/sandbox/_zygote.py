@@ -215,6 +215,7 @@ class Zygote:
             "level": _level(self._layers),
             "start_s": time.monotonic() - began,
             "scratch": "" if self._private_root else self._scratch_root,
+            "bounds_threads": self._own_user_namespace,
         }
         pidfd = os.pidfd_open(os.getpid())
         socket.send_fds(self._link, [HELLO + json.dumps(hello).encode()], [pidfd])
