@@ -7,7 +7,7 @@ import random
 import pytest
 
 from toolwright.errors import UsageError
-from toolwright.evaluation import mean_interval, paired_bootstrap, pass_at_n, wilson
+from toolwright.evaluation import crossed_bootstrap, mean_interval, paired_bootstrap, pass_at_n, wilson
 
 
 def test_wilson_against_published_values() -> None:
@@ -74,3 +74,25 @@ def test_problems_without_both_values_are_left_out() -> None:
 def test_equal_seeds_give_equal_intervals() -> None:
     values = [0.0, 1.0, 1.0, 0.5]
     assert mean_interval(values, seed=4) == mean_interval(values, seed=4)
+
+
+def test_the_crossed_bootstrap_is_one_over_problems_with_one_seed_and_sees_how_far_seeds_are_apart() -> None:
+    generator = random.Random(5)
+    row = [float(generator.random() < 0.4) for _ in range(300)]
+    mean, low, high = crossed_bootstrap([row])
+    assert (mean, low, high) == pytest.approx(mean_interval(row), abs=0.01)
+    # Equal seeds tell nothing new; seeds that differ widen the interval, which then holds each of their means.
+    same = crossed_bootstrap([row] * 3)
+    assert same[2] - same[1] == pytest.approx(high - low, abs=0.015)
+    other = [[min(1.0, x + shift) for x in row] for shift in (0.0, 0.2, 0.4)]
+    wide = crossed_bootstrap(other)
+    assert wide[2] - wide[1] > 1.5 * (high - low)
+    assert wide[1] < sum(other[0]) / 300 + 0.05 and wide[2] > sum(other[2]) / 300 - 0.05
+
+
+def test_the_crossed_bootstrap_leaves_out_what_one_seed_could_not_judge() -> None:
+    assert crossed_bootstrap([[1.0, math.nan], [0.0, 1.0]])[0] == 0.5
+    with pytest.raises(UsageError, match="one number per problem"):
+        crossed_bootstrap([[1.0], [1.0, 0.0]])
+    with pytest.raises(UsageError, match="no problem"):
+        crossed_bootstrap([[math.nan], [1.0]])

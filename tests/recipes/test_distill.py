@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_candidates_are_labelled_kept_and_not_drawn_again(tmp_path: Path) -> Non
     assert {c.text for c in found if c.taught is not first} == {"1+1=3\n#### 3"} and not any(c.right for c in found if c.taught is not first)
 
 
-@pytest.mark.parametrize("role", distill.ROLES)
+@pytest.mark.parametrize("role", [*distill.ROLES, distill.SOLVE])
 def test_a_role_is_trained_kept_and_loaded(tiny_base: Path, tmp_path: Path, role: str) -> None:
     engine = HFEngine.load(tiny_base)
     sets = [[c for t in some_problems(n, validation=v) if (c := attempted(t, text_solution(t.steps))) is not None] for n, v in ((8, False), (4, True))]
@@ -84,6 +85,33 @@ def test_a_role_is_trained_kept_and_loaded(tiny_base: Path, tmp_path: Path, role
     assert sorted(p.name for p in place.iterdir()) == ["adapter_config.json", "adapter_model.safetensors", "role.json"]
     with pytest.raises(UsageError, match="no adapter at"):
         distill.export("pico", ["edit"], tmp_path)
+
+
+def test_the_generator_is_taught_the_solutions_that_the_programs_are_made_of() -> None:
+    taught = some_problems(6)
+    candidates = [c for t in taught for text in (text_solution(t.steps), "1+1=3\n#### 3") if (c := attempted(t, text)) is not None]
+    found = distill.solved(candidates, random.Random(0))
+    assert [len(each) for each in found.values()] == [6, 6], "each problem once, however many candidates it has"
+    first = taught[0]
+    assert found["text"][0].target == text_solution(first.steps) + "<|end|>"
+    assert found["retool"][0].target.startswith("<code>") and first.problem.question in found["retool"][0].pieces[0][0]
+    noisy = distill.solved(candidates, random.Random(0), noise=1.0)
+    wrong = [a.target != b.target for a, b in zip(found["text"], noisy["text"], strict=True)]
+    assert sum(wrong) >= 5
+
+
+def test_another_seed_draws_other_problems(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[distill.CandidateSettings] = []
+
+    async def none(engine: object, settings: distill.CandidateSettings, *more: object) -> tuple[list[object], list[object]]:
+        seen.append(settings)
+        return [], []
+
+    monkeypatch.setattr(distill, "_drawn", none)
+    for seed in (None, 5):
+        with pytest.raises(UsageError, match="no candidate"):
+            distill.distill("pico", ["verify"], tmp_path, None, base=tiny_base, seed=seed)
+    assert [settings.seed for settings in seen] == [distill.config()["candidates"]["seed"], 5]
 
 
 def test_programs_that_do_not_say_what_the_teacher_says_are_left_out() -> None:

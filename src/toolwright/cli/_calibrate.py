@@ -15,6 +15,7 @@ from toolwright.cli._options import (
     BaseUrl,
     DataFolder,
     DialectName,
+    IndexFile,
     Json,
     MaxTokens,
     Model,
@@ -40,6 +41,7 @@ def calibrate(
     dialect: DialectName = "text",
     verify: Verify = None,
     adapters: Adapters = None,
+    index: IndexFile = None,
     temperature: Temperature = 0.8,
     max_tokens: MaxTokens = None,
     seed: Seed = 0,
@@ -61,7 +63,15 @@ def calibrate(
     with (
         RunStore(store) as kept,
         Solver(
-            model, base_url=base_url, api_key=api_key, dialect=dialect, verify=names, params=params, allow_degraded=allow_degraded, adapters=adapters
+            model,
+            base_url=base_url,
+            api_key=api_key,
+            dialect=dialect,
+            verify=names,
+            params=params,
+            allow_degraded=allow_degraded,
+            adapters=adapters,
+            index=index,
         ) as solver,
     ):
         tell(f"{loaded.name}: {len(loaded.problems)} problems × {n} samples with {solver.engine.name}")

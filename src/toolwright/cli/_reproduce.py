@@ -25,7 +25,7 @@ Seed = Annotated[int, typer.Option(help="Of every draw.")]
 @reproduce.command()
 def t1(
     model: ModelName = "pico",
-    beside: Annotated[str, typer.Option(help="The larger model whose greedy answers stand beside; none for none.")] = "nano",
+    beside: Annotated[str, typer.Option(help="The larger model whose answers stand beside, checked too where it has roles; none for none.")] = "nano",
     problems: Annotated[int, typer.Option(help="Held-out problems, over all cells in turn.")] = 100,
     n: Samples = 64,
     controls: Annotated[int, typer.Option(help="How many of the problems the controls are measured on.")] = 40,
@@ -33,9 +33,15 @@ def t1(
     programs: Annotated[int, typer.Option(help="Checking programs per sample; the paper draws 4.")] = 1,
     lying: Annotated[str, typer.Option(help="Comma-separated shares of calls in which the calculator lies, e.g. 0.01,0.05,0.2.")] = "",
     also: Annotated[list[str] | None, typer.Option(help="Another adapter that writes programs, as NAME=FOLDER, such as a noisy teacher's.")] = None,
+    solver: Annotated[
+        Path | None, typer.Option(help="An adapter of the generator that was taught the teacher's solutions (distill --role solve): a control.")
+    ] = None,
+    grid: Annotated[bool, typer.Option("--grid", help="All digits × steps, with the cells where nothing helps.")] = False,
     tools: Annotated[bool, typer.Option(help="Also let both models answer with the interpreter.")] = True,
     timed: Annotated[int, typer.Option(help="Problems on which strategies are run from nothing, for their wall time; on an idle machine.")] = 0,
-    roles: Roles = None,
+    roles: Annotated[
+        list[Path] | None, typer.Option(help="A folder with the roles verify and judge, in place of the packaged ones; given again: of another training seed.")
+    ] = None,
     seed: Seed = 0,
     store: StudyFolder = Path("runs/t1"),
     max_minutes: Minutes = None,
@@ -55,10 +61,20 @@ def t1(
         lying=_shares(lying),
         tools=tools,
         timed=timed,
+        cells=t1_study.GRID if grid else t1_study.CELLS,
         seed=seed,
     )
-    larger = None if beside == "none" else beside
-    found = t1_study.measure(model, store=store, beside=larger, settings=settings, roles=roles, also=_named(also or []), max_minutes=max_minutes, tell=tell)
+    found = t1_study.measure(
+        model,
+        store=store,
+        beside=None if beside == "none" else beside,
+        settings=settings,
+        roles=roles or (),
+        also=_named(also or []),
+        solver=solver,
+        max_minutes=max_minutes,
+        tell=tell,
+    )
     _give("t1", found, html, write, as_json=as_json)
 
 

@@ -7,7 +7,7 @@ from toolwright.evaluation._html import page as html_page
 from toolwright.evaluation._pools import evaluate_pool
 from toolwright.evaluation._progress import Progress, estimate_s
 from toolwright.evaluation._report import Bin, Difference, FilterCard, Report, Row, ScoreCard
-from toolwright.evaluation._statistics import mean_interval, paired_bootstrap, pass_at_n, wilson
+from toolwright.evaluation._statistics import crossed_bootstrap, mean_interval, paired_bootstrap, pass_at_n, wilson
 from toolwright.evaluation._thresholds import Fitted, Setting, fit_adaptive, fit_adaptive_pool
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Row",
     "ScoreCard",
     "Setting",
+    "crossed_bootstrap",
     "estimate_s",
     "evaluate",
     "evaluate_pool",

@@ -11,12 +11,12 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from toolwright.checks import grade
 from toolwright.episodes import Choice, Cost, Episode, Problem, RunStore, Span, Verdict, Verifier, derive_seed
 from toolwright.errors import NoUsableEpisode
-from toolwright.evaluation import mean_interval
+from toolwright.evaluation import crossed_bootstrap, mean_interval, paired_bootstrap
 from toolwright.rollouts import Rollout
 from toolwright.scaling import Candidate, StoredVerifier, as_candidate, at_temperature, clustered, judge_each, stored_attempt, with_verdicts
 
@@ -160,13 +160,40 @@ class Column:
     """(P,) expected accuracy of each problem; NaN where nothing could be judged."""
     cost: Mapping[str, float] = field(default_factory=dict)
     """Mean per problem."""
+    by_seed: tuple[tuple[float, ...], ...] = ()
+    """(S, P) the values with the roles of each training seed, of which `values` is the mean; empty where there is one."""
 
     def row(self, **where: object) -> dict[str, object]:
-        """As a table holds it: the mean with its 95 % bootstrap interval over problems."""
+        """As a table holds it: the mean with its 95 % bootstrap interval over problems, and over training seeds where there are several."""
         judged = [v for v in self.values if not math.isnan(v)]
-        mean, low, high = mean_interval(judged) if judged else (None, None, None)
+        mean, low, high = (None, None, None) if not judged else crossed_bootstrap(self.by_seed) if self.by_seed else mean_interval(judged)
         cost = {name: round(self.cost[name], 1) for name in ("prompt_tokens", "model_tokens", "tool_calls") if name in self.cost}
         return {**where, "arm": self.name, "n": self.n, "accuracy": mean, "low": low, "high": high, "problems": len(judged), **cost}
+
+
+def over_seeds(columns: Sequence[Column]) -> Column:
+    """One column of the same arm with the roles of several training seeds; a single one as it is."""
+    if len(columns) == 1:
+        return columns[0]
+    by_seed = tuple(each.values for each in columns)
+    cost = {name: math.fsum(each.cost[name] for each in columns) / len(columns) for name in columns[0].cost}
+    return Column(columns[0].name, columns[0].n, tuple(math.fsum(values) / len(columns) for values in zip(*by_seed, strict=True)), cost, by_seed)
+
+
+def difference(a: Column, b: Column) -> dict[str, Any]:
+    """How much more accurate a is than b: paired bootstrap over problems; over training seeds too, where either has several (paired where both have)."""
+    told = {"a": a.name, "a_n": a.n, "b": b.name, "b_n": b.n}
+    seeds = max(len(a.by_seed), len(b.by_seed), 1)
+    gaps = [
+        tuple(x - y for x, y in zip(first, second, strict=True))
+        for first, second in zip(a.by_seed or (a.values,) * seeds, b.by_seed or (b.values,) * seeds, strict=True)
+    ]
+    problems = sum(not any(map(math.isnan, each)) for each in zip(*gaps, strict=True))
+    if not problems:
+        return {**told, "difference": None, "gap_low": None, "gap_high": None, "problems": 0}
+    seed = derive_seed("difference") % 2**32
+    found = crossed_bootstrap(gaps, seed=seed) if seeds > 1 else paired_bootstrap(gaps[0], [0.0] * len(gaps[0]), seed=seed)
+    return {**told, "difference": found[0], "gap_low": found[1], "gap_high": found[2], "problems": problems}
 
 
 def column(pools: Sequence[JudgedPool], arm: Arm, n: int, *, subsets: int = SUBSETS, run_seed: int = 0) -> Column:

@@ -9,12 +9,14 @@ from typing import Any
 Row = Mapping[str, Any]
 Table = tuple[Sequence[str], list[tuple[object, ...]]]
 COMMANDS = {
-    "t1": "toolwright reproduce t1 --problems 1000 --lying 0.01,0.05,0.2 --write results/t1.json",
+    "t1": "toolwright reproduce t1 --problems 1000 --controls 200 --validation 200 --lying 0.01,0.05,0.2 --timed 30 --write results/t1.json",
+    "t1_grid": "toolwright reproduce t1 --grid --problems 1000 --controls 0 --write results/t1_grid.json",
     "arithmetic": "toolwright reproduce arithmetic --write results/arithmetic.json",
     "knowledge": "toolwright reproduce knowledge --write results/knowledge.json",
     "memory": "toolwright reproduce memory --write results/memory.json",
 }
 ARMS = ("greedy", "majority", "rm", "claims", "toolv", "claims+toolv", "claims+rm", "toolv+rm", "claims+toolv+rm", "adaptive", "pass@n")
+CELL_ARMS = ("greedy", "majority", "claims", "toolv", "claims+toolv", "claims+toolv+rm", "pass@n")
 SHOWN_NS = (1, 4, 16, 64)
 
 
@@ -86,11 +88,11 @@ def _errors(tables: Row) -> Table:
             row["kind"],
             f"{row['samples']:,}",
             _percent(row["share_of_wrong"]),
-            *(_interval(row, name, f"{name}_low", f"{name}_high") for name in ("claims_refutes", "toolv_refutes", "rm_dislikes")),
+            *(_interval(row, name, f"{name}_low", f"{name}_high") for name in ("claims_refutes", "toolv_refutes", "above_right", "rm_dislikes")),
         )
         for row in tables["errors"]
     ]
-    return ("samples", "count", "of the wrong, %", "claims refute, %", "ToolV refutes, %", "the reward model dislikes, %"), rows
+    return ("samples", "count", "of the wrong, %", "claims refute, %", "ToolV refutes, %", "less of right ones, points", "the reward model dislikes, %"), rows
 
 
 def _verification(tables: Row) -> Table:
@@ -119,7 +121,42 @@ def _lying(tables: Row) -> Table:
 
 
 def _timing(tables: Row) -> Table:
-    return ("model", "how", "n", "seconds per problem"), [(row["model"], row["arm"], row["n"], f"{row['seconds']:.2f}") for row in tables["timing"]]
+    rows: list[tuple[object, ...]] = []
+    for row in tables["timing"]:
+        seconds = "–" if row["seconds"] is None else f"{row['seconds']:.2f}"
+        over = row.get("over_majority")
+        times = "–" if over is None else f"{over:.2f} ({row['over_majority_low']:.2f}–{row['over_majority_high']:.2f})"
+        rows.append((row["model"], row["arm"], row["n"], seconds, times, *(_whole(row.get(name)) for name in ("model_tokens", "tool_calls"))))
+    return ("model", "how", "n", "seconds per problem", "times the majority", "tokens written", "runs of programs"), rows
+
+
+def _crossover(tables: Row) -> Table:
+    rows: list[tuple[object, ...]] = []
+    for row in tables.get("crossover", []):
+        there = "never" if row["n"] is None else row["n"]
+        pays = "–" if row["ratio"] is None else f"{row['ratio']:.1f}"
+        unit = "FLOPs" if row["axis"] == "flops" else "seconds"
+        rows.append((f"{row['against']} {row['against_arm']}, {_percent(row['against_accuracy'])}", unit, row["arm"], there, _percent(row["accuracy"]), pays))
+    return ("caught up with (right, %)", "paid in", "how it chooses", "from n", "right there, or at most, %", "times the larger model's"), rows
+
+
+def _cells(tables: Row) -> Table:
+    found: list[Row] = tables.get("by_cell", [])
+    small = tables["parameters"][0]["model"]
+    others = [row["model"] for row in tables["parameters"][1:]]
+    shown = [(small, arm, arm) for arm in CELL_ARMS] + [(other, "greedy", f"{other} greedy") for other in others]
+    plans = {row["cell"]: row["plan"] for row in tables["cells"]}
+    rows: list[tuple[object, ...]] = []
+    for cell in dict.fromkeys(row["cell"] for row in found):
+        mine = [row for row in found if row["cell"] == cell and row["dialect"] == "text"]
+        cells = [_find(mine, model=model, arm=arm) for model, arm, _ in shown]
+        count = next(row["problems"] for row in mine)
+        rows.append((cell, count, _percent(plans.get(cell)), *("–" if row is None else _interval(row) for row in cells)))
+    return ("cell", "problems", "plans among the wrong, %", *(told for _, _, told in shown)), rows
+
+
+def _whole(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}"
 
 
 def _arithmetic(tables: Row) -> Table:
@@ -153,7 +190,10 @@ PARTS: Mapping[str, Part] = {
     "t1-stages": Part("t1", "Right answers in %, with 95 % intervals (bootstrap over problems); ▲ ▼: a paired difference above or below zero.", _stages),
     "t1-beside": Part("t1", "The larger model, and both models with the interpreter.", _beside),
     "t1-errors": Part("t1", "What each verifier says of each kind of sample: *plan* is a wrong answer whose arithmetic is true.", _errors),
-    "t1-verification": Part("t1", "The reward model at 0.5, alone and after each filter.", _verification),
+    "t1-verification": Part("t1", "The reward models at 0.5, alone and after each filter.", _verification),
+    "t1-cells": Part("t1", "Right answers in % by cell: digits of the numbers, steps of the solution, what is new.", _cells),
+    "t1-grid": Part("t1_grid", "The same over the full grid, with the cells where nothing helps.", _cells),
+    "t1-crossover": Part("t1", "Where the small model is first as accurate as the larger one, and what it pays there.", _crossover),
     "t1-controls": Part("t1", "What stands in for ToolV, on the problems of the controls.", _controls),
     "t1-lying": Part("t1", "A calculator that lies: what is lost against an honest one, in points.", _lying),
     "t1-timing": Part("t1", "Wall time, each problem from nothing and one after the other.", _timing),

@@ -103,7 +103,7 @@ def measure(
         raise UsageError(f"count = {count} and operands = {list(operands)}, but at least 2 equations of 2 operands are needed")
     started = time.monotonic()
     until = None if max_minutes is None else started + 60 * max_minutes
-    playing = cast or open_cast(model, roles=roles)
+    playing = cast or open_cast(model, roles=[roles] if roles else ())
     judged = asyncio.run(_judge(playing, store, [equations(k, count, seed=seed) for k in operands], until, seed, tell or _to_stderr))
     if not judged.said:
         raise UsageError("the time was not enough for the first equations; what was judged is stored, so give more and run the same command again")

@@ -23,7 +23,7 @@ from toolwright.engines import AdapterShape, HFEngine, adapter_tensors, save_ada
 from toolwright.episodes import Engine, Episode, SamplingParams, StopReason, derive_seed, digest, read_lines, write_text
 from toolwright.errors import SandboxFault, UsageError
 from toolwright.recipes import _distill_hub
-from toolwright.recipes._mixture import Document
+from toolwright.recipes._mixture import Document, written
 from toolwright.recipes._roles import (
     Attempted,
     Taught,
@@ -31,6 +31,7 @@ from toolwright.recipes._roles import (
     balanced,
     displaced,
     judge_document,
+    misplanned_steps,
     plans,
     steps_document,
     taught_problems,
@@ -44,6 +45,8 @@ from toolwright.training import AdaptSettings, CurvePoint, Example, adapt
 from toolwright.verifiers import extract_program, printed_verdict
 
 ROLES = ("verify", "judge")
+SOLVE = "solve"
+"""The generator taught the teacher's own solutions of the same problems: no role of a verifier, but the control for what the teacher's data alone is worth."""
 LONGEST_TOKENS = 500
 _DRAWING_SHARE = 0.35
 """Of the minutes allowed, the part that drawing candidates may take."""
@@ -100,6 +103,7 @@ def distill(
     *,
     base: Path | None = None,
     noise: float = 0.0,
+    seed: int | None = None,
     problems: int | None = None,
     max_tokens: int | None = None,
     max_minutes: float | None = None,
@@ -108,16 +112,18 @@ def distill(
 ) -> dict[str, dict[str, Any]]:
     """Train the roles of pico or nano in `folder` (candidates, one adapter folder per role), going on from what lies there; returns each role's facts.
 
-    `base`: a model folder in place of the packaged one; `problems` and `max_tokens` (of a role's training) replace those of `roles.toml`.
+    `base`: a model folder in place of the packaged one; `seed` (of problems, candidates and training), `problems` and `max_tokens` (of a role's training)
+    replace those of `roles.toml`. The role ``solve`` is a control: the generator, taught what the teacher knows.
 
     Raises: UsageError for an unknown name or role, or a noise outside [0, 1).
     """
     check_name(name)
-    if unknown := [role for role in roles if role not in ROLES]:
-        raise UsageError(f"no role {unknown[0]!r}; there are {', '.join(ROLES)}")
+    if unknown := [role for role in roles if role not in (*ROLES, SOLVE)]:
+        raise UsageError(f"no role {unknown[0]!r}; there are {', '.join((*ROLES, SOLVE))}")
     if not roles or not 0 <= noise < 1:
         raise UsageError(f"roles = {', '.join(roles) or 'none'} and noise = {noise}; give at least one role and a noise from 0 to below 1")
     settings = CandidateSettings(**config()["candidates"], noise=noise)
+    settings = settings if seed is None else replace(settings, seed=seed)
     if problems is not None:
         settings = replace(settings, problems=problems, validation_problems=max(4, min(settings.validation_problems, problems // 5)))
     began = time.monotonic()
@@ -288,6 +294,9 @@ def _examples(
         made = [(c, verify_document(c, rng, noise=settings.noise)) for c in chosen]
         documents = {"programs": _that_run([(c, d) for c, d in made if d is not None], settings.noise, report)}
         count = len(made)
+    elif role == SOLVE:
+        documents = solved(chosen, rng, noise=settings.noise)
+        count = sum(map(len, documents.values()))
     else:
         documents = {
             "answers": [judge_document(c, rng, noise=settings.noise) for c in chosen],
@@ -297,6 +306,16 @@ def _examples(
     examples = {kind: _encoded(engine, each) for kind, each in documents.items()}
     kept = sum(len(each) for each in examples.values())
     return examples, {"made": count, "kept": kept, "right": sum(c.right for c in chosen), "planted": sum(c.planted for c in chosen)}
+
+
+def solved(candidates: Sequence[Attempted], rng: random.Random, *, noise: float = 0.0) -> dict[str, list[Document]]:
+    """The teacher's own solutions of the candidates' problems, each once in its head and once with the interpreter; a noisy teacher's plan is wrong."""
+    found: dict[str, list[Document]] = {"text": [], "retool": []}
+    for taught in {c.taught.problem.id: c.taught for c in candidates}.values():
+        steps = misplanned_steps(taught, rng) if noise and rng.random() < noise else None
+        for dialect in ("text", "retool"):
+            found[dialect].append(written(taught.problem.question, steps or taught.steps, dialect))
+    return found
 
 
 def _that_run(documents: Sequence[tuple[Attempted, Document]], noise: float, report: Callable[[str], None]) -> list[Document]:

@@ -53,7 +53,9 @@ def _t1(tables: Row) -> list[Chart]:
 
 
 def _accuracy_of(found: Iterable[Row], timed: Row) -> Row | None:
-    wanted = {"model": timed["model"], "arm": timed["arm"], "n": timed["n"], "dialect": "text"}
+    if timed["seconds"] is None:
+        return None
+    wanted = {"model": timed["model"], "arm": timed["stands_for"], "n": timed["n"], "dialect": "text"}
     return next((row for row in found if all(row[key] == value for key, value in wanted.items())), None)
 
 
