@@ -61,7 +61,19 @@ def test_a_reader_gains_from_gold_more_than_from_a_search_and_nothing_from_garba
     gold, retrieved, garbage, none = (accuracy(content, condition) for condition in ("gold", "retrieved", "garbage", "none"))
     assert gold >= retrieved > none >= garbage - 0.001
     assert none == accuracy(content, "none", "majority") and len({accuracy(content, c, "greedy") for c in ("gold", "none")}) == 1
-    assert [claim["id"] for claim in content["claims"]] == ["gold-retrieved", "retrieved-none", "none-garbage"]
+    claims = {claim["id"]: claim for claim in content["claims"]}
+    assert list(claims) == ["gold-retrieved", "retrieved-none", "none-garbage", "gold-none"]
+    for name, (a, b) in {"gold-retrieved": (gold, retrieved), "retrieved-none": (retrieved, none), "gold-none": (gold, none)}.items():
+        assert claims[name]["value"] == pytest.approx(a - b, abs=2e-5) and claims[name]["low"] <= claims[name]["value"]
+    # The same candidates under both: what no document changes is no difference, with an interval of no width, however few problems there are.
+    assert (claims["none-garbage"]["value"], claims["none-garbage"]["low"], claims["none-garbage"]["seen"]) == (0, 0, True)
+    assert claims["gold-none"]["seen"] is (claims["gold-none"]["low"] > 0)
+
+
+def test_at_least_as_good_is_not_shown_by_too_few_problems():
+    row = {"a": "gold", "b": "retrieved", "difference": 0.0, "gap_low": -0.1, "gap_high": 0.1}
+    assert knowledge_study.claims_of([row], 4)[0]["seen"] is False
+    assert knowledge_study.claims_of([row | {"gap_low": -0.01}], 4)[0]["seen"] is True
 
 
 def test_how_it_filtered_is_told_by_condition(measured):
@@ -80,6 +92,8 @@ def test_candidates_are_drawn_once_for_all_conditions_and_kept(measured):
     assert engine.samples == drawn and again["tables"] == content["tables"]
     generated = sum(request.prompt.messages[0].content != RULES for request in engine.requests)
     assert generated == 16 * 5, "four samples and a greedy one per problem"
+    judged = [request.prompt.messages[-1].content for request in engine.requests if request.prompt.messages[0].content == RULES]
+    assert len(judged) <= 16 * 2 * 3, "each distinct text once under each condition with documents, for reports and differences together"
 
 
 MMLU = [{"question_id": i, "question": f"Which gland makes hormone {i}?", "options": ["liver", "thymus", "spleen"], "answer": "B"} for i in range(6)]

@@ -1,7 +1,8 @@
 """Questions of knowledge under four conditions: no document, garbage, what a search finds, the gold documents; for the encyclopedia and for MMLU-Pro.
 
 ``python -m toolwright.recipes.knowledge_study encyclopedia:count=1000 --model nano --write results/knowledge.json``, or with no ``--model`` just the documents
-of every problem. One pool of candidates is drawn, and ToolV-facts filters it under each condition, so that the conditions differ in the documents alone.
+of every problem. One pool of candidates is drawn, and ToolV-facts filters it under each condition, so that the conditions differ in the documents alone, and
+their differences are paired over problems.
 
 MMLU-Pro takes the same path with ``mmlu_pro --passages wiki.jsonl`` (no gold documents are known for it). The embedded models know nothing of its subjects:
 chance is what to expect of them there. Source: T1 (arXiv 2504.04718), its MMLU-Pro figure.
@@ -23,10 +24,12 @@ from toolwright.engines import load_engine
 from toolwright.episodes import Engine, RunStore, SamplingParams, write_jsonl
 from toolwright.errors import UsageError
 from toolwright.evaluation import Report, evaluate
-from toolwright.recipes._measuring import label, measured, row_to_json, unpaired
+from toolwright.recipes._judged import Arm, column, difference, judged_pools
+from toolwright.recipes._measuring import label, row_to_json
 from toolwright.recipes._results import Measured, claim, model_facts, publish, result, run_program
 from toolwright.retrieval import FtsIndex, Passage, build_index, open_index
 from toolwright.rollouts import Rollout
+from toolwright.scaling import filtered
 from toolwright.tasks import CONDITIONS, Library, Task, knowledge_of, load
 from toolwright.verifiers import FactForm, ToolVFacts
 
@@ -34,6 +37,9 @@ COMMAND = "python -m toolwright.recipes.knowledge_study"
 PARAMS = SamplingParams(max_new_tokens=320, temperature=0.8)
 STRATEGIES = ("greedy", "majority", "filtered")
 PASSAGES_K = 3
+PAIRS = (("gold", "retrieved", False), ("retrieved", "none", True), ("none", "garbage", False), ("gold", "none", True))
+"""(better, worse, whether it must beat it); *at least as good* is no more than `MARGIN` below, with the whole interval."""
+MARGIN = 0.02
 
 
 def open_passages(task: Task, passages: Path | None, folder: Path) -> tuple[FtsIndex, tuple[Passage, ...]]:
@@ -75,7 +81,7 @@ def document_rows(task: Task, shelves: Mapping[str, Library]) -> list[dict[str, 
     return rows
 
 
-async def reports(
+async def conditions(
     task: Task,
     engine: Engine,
     shelves: Mapping[str, Library],
@@ -87,18 +93,21 @@ async def reports(
     form: FactForm | None = None,
     params: SamplingParams = PARAMS,
     judge: Engine | None = None,
-) -> dict[str, Report]:
-    """A report for each condition, all from the same stored candidates.
+) -> tuple[dict[str, Report], list[dict[str, Any]]]:
+    """A report for each condition, and the paired differences between them at n, all from the same stored candidates.
 
     `k`: rationales per candidate; `form`: how they are asked for, for a model that was taught the role; `judge`: the model that writes them, where it is
     another one than the generator.
     """
     rollout = Rollout(engine, params=params)
+    readers = {condition: ToolVFacts(judge or engine, library, k=k, form=form) for condition, library in shelves.items() if condition != "none"}
     found = {}
-    for condition, library in shelves.items():
-        verifiers = [] if condition == "none" else [ToolVFacts(judge or engine, library, k=k, form=form)]
+    for condition in shelves:
+        verifiers = [readers[condition]] if condition in readers else []
         found[condition] = await evaluate(task, rollout, verifiers, STRATEGIES, (n,), store=store, run_seed=run_seed)
-    return found
+    pools = await judged_pools(task.problems, rollout, readers, store, n=n, greedy=False, run_seed=run_seed)
+    columns = {condition: column(pools, Arm(condition, filtered, (condition,) if condition in readers else ()), n, run_seed=run_seed) for condition in shelves}
+    return found, [difference(columns[a], columns[b]) for a, b, _ in PAIRS if a in columns and b in columns]
 
 
 def tables_of(found: Mapping[str, Report], task: Task) -> dict[str, list[dict[str, Any]]]:
@@ -120,20 +129,18 @@ def tables_of(found: Mapping[str, Report], task: Task) -> dict[str, list[dict[st
     return {"accuracy": accuracy, "filters": filters}
 
 
-def claims_of(found: Mapping[str, Report], n: int) -> list[dict[str, Any]]:
-    """Gold ≥ retrieved > none ≥ garbage, each pair with an interval as if over different problems, which is wider than a paired one."""
-    pairs = (("gold", "retrieved", False), ("retrieved", "none", True), ("none", "garbage", False))
+def claims_of(differences: Sequence[Mapping[str, Any]], n: int) -> list[dict[str, Any]]:
+    """Gold ≥ retrieved > none ≥ garbage, each by a paired interval over problems."""
     claims = []
-    for a, b, strictly in pairs:
-        text = f"ToolV-facts with {a} documents {'beats' if strictly else 'is at least as good as'} {b} at n = {n}"
-        source = "T1 (arXiv 2504.04718), MMLU-Pro figure; unpaired interval"
-        if a not in found or b not in found:
-            claims.append(claim(f"{a}-{b}", f"{text}: this task knows no {a} documents", source, Measured(), seen=None))
-            continue
-        first, second = found[a].row("filtered", n), found[b].row("filtered", n)
-        apart = unpaired(first, second)
-        seen = None if apart.low is None or apart.high is None else apart.low > 0 if strictly else apart.high >= 0
-        claims.append(claim(f"{a}-{b}", text, source, measured(first), measured(second), seen=seen))
+    for a, b, strictly in PAIRS:
+        told = "answers more than with" if strictly else f"loses less than {100 * MARGIN:.0f} points against"
+        text = f"ToolV-facts with {a} documents {told} {b} at n = {n} (paired 95 % interval of the difference above {0 if strictly else -MARGIN:g})"
+        row = next((row for row in differences if (row["a"], row["b"]) == (a, b)), None)
+        if row is None:
+            text = f"{text}: this task knows no {a} documents"
+        gap = Measured() if row is None else Measured(row["difference"], row["gap_low"], row["gap_high"])
+        seen = None if gap.low is None else gap.low > (0 if strictly else -MARGIN)
+        claims.append(claim(f"{a}-{b}", text, "T1 (arXiv 2504.04718), MMLU-Pro figure", gap, Measured(None if strictly else -MARGIN), seen=seen))
     return claims
 
 
@@ -154,12 +161,13 @@ def measure(
     index, all_passages = open_passages(task, passages, store)
     with index, RunStore(store) as kept:
         shelves = libraries(task, index, all_passages)
-        found = asyncio.run(reports(task, engine, shelves, kept, n=n, k=k, run_seed=run_seed, form=form))
+        found, differences = asyncio.run(conditions(task, engine, shelves, kept, n=n, k=k, run_seed=run_seed, form=form))
         searched = {"passages": len(index), "index": index.facts.digest}
-    tables = tables_of(found, task) | {"documents": [{"condition": c, "digest": library.digest, **searched} for c, library in shelves.items()]}
+    documents = [{"condition": c, "digest": library.digest, **searched} for c, library in shelves.items()]
+    tables = tables_of(found, task) | {"differences": differences, "documents": documents}
     command = f"{COMMAND} {task.name} --model {name} -n {n} -k {k}" + ("" if passages is None else f" --passages {passages.name}")
     models = {name: model_facts(engine)}
-    return result(command, seconds=time.monotonic() - start, seeds=[run_seed], models=models, tables=tables, claims=claims_of(found, n))
+    return result(command, seconds=time.monotonic() - start, seeds=[run_seed], models=models, tables=tables, claims=claims_of(differences, n))
 
 
 def main(arguments: list[str] | None = None) -> None:

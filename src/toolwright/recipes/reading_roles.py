@@ -24,7 +24,7 @@ from toolwright.episodes import Engine, Problem, Prompt, Provenance, RunStore, S
 from toolwright.errors import UsageError
 from toolwright.recipes._results import model_facts, result
 from toolwright.recipes.distill import packaged
-from toolwright.recipes.knowledge_study import claims_of, libraries, open_passages, reports, tables_of
+from toolwright.recipes.knowledge_study import claims_of, conditions, libraries, open_passages, tables_of
 from toolwright.retrieval import FtsIndex, Passage
 from toolwright.rollouts import Rollout
 from toolwright.tasks import Knowledge, Library, Task, knowledge_of, load
@@ -186,11 +186,12 @@ def measure(
     index, passages = open_passages(task, None, store)
     with index, RunStore(store) as kept:
         shelves = libraries(task, index, passages, seed=seed)
-        work = reports(task, answering, shelves, kept, n=n, k=1, run_seed=seed, form=ReadingForm(), params=PARAMS, judge=reading)
-        found = asyncio.run(_closing(work, answering, reading))
-        tables = tables_of(found, task) | {"retrieval": [recall(task, index, shelves)], "roles": [_role_row(each) for each in trained]}
+        work = conditions(task, answering, shelves, kept, n=n, k=1, run_seed=seed, form=ReadingForm(), params=PARAMS, judge=reading)
+        found, differences = asyncio.run(_closing(work, answering, reading))
+        told = {"retrieval": [recall(task, index, shelves)], "roles": [_role_row(each) for each in trained]}
+        tables = tables_of(found, task) | {"differences": differences} | told
     command = f"toolwright reproduce knowledge {task.name} -n {n}"
-    return result(command, seconds=time.monotonic() - started, seeds=[seed], models=facts, tables=tables, claims=claims_of(found, n))
+    return result(command, seconds=time.monotonic() - started, seeds=[seed], models=facts, tables=tables, claims=claims_of(differences, n))
 
 
 async def _closing(work: Any, *engines: Engine) -> Any:
