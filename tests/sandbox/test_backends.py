@@ -116,6 +116,23 @@ def test_output_is_bounded_and_keeps_head_and_tail(backend: SandboxBackend) -> N
     assert result.outcome is Outcome.OUTPUT_LIMIT and len(result.stdout) < 1200
 
 
+def test_a_long_value_is_cut_in_bytes_and_says_so(backend: SandboxBackend) -> None:
+    whole, cut, wide = (run(backend, code, output_bytes=1000) for code in ("'x' * 900", "'x' * 5000 + 'end'", "'\\ud800' * 500 + '数' * 5000"))
+    assert whole.value == repr("x" * 900) and not whole.truncated
+    for result, left_out in ((cut, 4005), (wide, 7335)):
+        assert result.ok and result.truncated and result.value is not None
+        assert f"[... {left_out} characters left out ...]" in result.value and len(result.value.encode()) <= 1100, result
+    assert str(cut.value).startswith("'xxx") and str(cut.value).endswith("xxxend'")
+    assert str(wide.value).startswith("'\\ud800") and str(wide.value).endswith("数数'")
+
+
+def test_a_forged_value_is_bounded_as_any_other(backend: SandboxBackend) -> None:
+    forge = "import os, struct\nfor kind in (b'V', b'C', b'E'): os.write(3, struct.pack('>cI', kind, {0}) + b'\\xff' * {0})\nprint('on')"
+    for size in (1000, 4000):
+        result = run(backend, forge.format(size), output_bytes=1000)
+        assert result.stdout == "on\n" and len(result.value or "") <= 4 * 1000, result
+
+
 def test_memory_and_file_limits(backend: SandboxBackend) -> None:
     assert run(backend, "x = bytearray(200 << 20)").ok
     assert run(backend, "x = bytearray(100 << 20)", memory_bytes=64 << 20).outcome is Outcome.MEMORY

@@ -121,7 +121,13 @@ def test_without_writing_flags_decide(machine: str, openat: int, flags_at: int) 
 @pytest.mark.parametrize(("machine", "openat", "flags_at"), [("x86_64", 257, 2), ("aarch64", 56, 2), ("x86_64", 2, 1)])
 def test_where_landlock_does_not_see_truncation_no_path_can_be_emptied(machine: str, openat: int, flags_at: int) -> None:
     eacces = 0x50000 | errno.EACCES
-    for flags, said in ((os.O_TRUNC, eacces), (os.O_TRUNC | os.O_CLOEXEC, eacces), (os.O_TRUNC | os.O_WRONLY, ALLOW), (os.O_TRUNC | os.O_RDWR, ALLOW), (0, ALLOW)):
+    for flags, said in (
+        (os.O_TRUNC, eacces),
+        (os.O_TRUNC | os.O_CLOEXEC, eacces),
+        (os.O_TRUNC | os.O_WRONLY, ALLOW),
+        (os.O_TRUNC | os.O_RDWR, ALLOW),
+        (0, ALLOW),
+    ):
         arguments = [0xFFFFFFFF] * 4
         arguments[flags_at] = flags
         assert answer(machine, openat, *arguments, may_truncate=False) == said, flags

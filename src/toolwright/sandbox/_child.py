@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 from toolwright.sandbox import _landlock, _linux, _seccomp
 from toolwright.sandbox._fork import renew_thread_id
 from toolwright.sandbox._slot import Slot
-from toolwright.sandbox._wire import DONE, ERROR, FRAME, JOB, READY, VALUE
+from toolwright.sandbox._wire import CUT_VALUE, DONE, ERROR, FRAME, JOB, READY, VALUE
 
 CONTROL_FD = 3
 FIRST_ANCHOR_FD = 4
@@ -155,9 +155,17 @@ def _set_limits(wished: dict[int, int], hard: dict[int, int]) -> None:
         resource.setrlimit(which, (value, value))
 
 
-def shorten(text: str, most: int) -> str:
-    """The text, or its head and tail where it has more than `most` characters."""
-    return text if len(text) <= most else f"{text[: most // 2]}[... {len(text) - most} characters left out ...]{text[len(text) - most // 2 :]}"
+def shorten(text: str, most_bytes: int) -> tuple[bytes, bool]:
+    """The text as UTF-8, or its head and tail where that has more than `most_bytes`; and whether it was cut."""
+    middle = len(text) - 2 * most_bytes
+    ends = (text[:most_bytes], text[-most_bytes:]) if middle > 0 else (text[: len(text) // 2], text[len(text) // 2 :])
+    head, tail = (end.encode("utf-8", "backslashreplace") for end in ends)
+    if middle <= 0 and len(head) + len(tail) <= most_bytes:
+        return head + tail, False
+    half = most_bytes // 2
+    kept = head[:half].decode("utf-8", "ignore"), tail[max(len(tail) - half, 0) :].decode("utf-8", "ignore")
+    left_out = max(middle, 0) + len(head.decode()) + len(tail.decode()) - len(kept[0]) - len(kept[1])
+    return f"{kept[0]}[... {left_out} characters left out ...]{kept[1]}".encode(), True
 
 
 class _Speaker:
@@ -169,8 +177,8 @@ class _Speaker:
 
     def send(self, kind: bytes, text: str = "") -> None:
         """Send a frame; a text too long keeps its head and tail. A snippet that closed the descriptor only silences itself."""
-        payload = shorten(text, self.most_bytes).encode("utf-8", "backslashreplace")[: 4 * self.most_bytes]
-        data = FRAME.pack(kind, len(payload)) + payload
+        payload, cut = shorten(text, self.most_bytes)
+        data = FRAME.pack(CUT_VALUE if cut and kind == VALUE else kind, len(payload)) + payload
         try:
             while data:
                 data = data[self._write(CONTROL_FD, data) :]
@@ -348,7 +356,7 @@ def _report(error: BaseException, speaker: _Speaker, write: Callable[[int, bytes
     try:
         lines = traceback.format_exception(type(error), error.with_traceback(frames), frames)
         last = traceback.format_exception_only(type(error), error)[-1].strip()
-        write(2, shorten("".join(lines), speaker.most_bytes).encode("utf-8", "backslashreplace"))
+        write(2, shorten("".join(lines), speaker.most_bytes)[0])
     except BaseException as second:  # its own __str__ may do anything
         last = f"{type(error).__name__}: (its message could not be shown: {type(second).__name__})"
     if not isinstance(error, MemoryError):

@@ -15,7 +15,7 @@ from typing import Any
 
 from toolwright.sandbox._capture import Capture
 from toolwright.sandbox._cgroup import CgroupPlace
-from toolwright.sandbox._wire import DONE, ERROR, FORK, FRAME, JOB, READY, VALUE
+from toolwright.sandbox._wire import CUT_VALUE, DONE, ERROR, FORK, FRAME, JOB, READY, VALUE
 
 _CHUNK = 1 << 16
 _OUTPUT_FACTOR, _OUTPUT_FLOOR = 16, 4 << 20
@@ -28,7 +28,8 @@ _STARVED_FACTOR = 3
 _SET_UP_S = 20.0
 FORK_S = 6.0
 """A zygote that takes longer to fork is taken for wedged."""
-_FRAME_FACTOR, _FRAME_ROOM = 4, 256
+_FRAME_ROOM = 256
+"""What a frame may have beyond the output limit: the note on what was left out."""
 _MOST_FRAMES = 1000
 """In one turn. A child sends four at most; a snippet that floods the descriptor must not keep the supervisor busy."""
 _WATCH_S = 0.25
@@ -76,6 +77,7 @@ class Turn:
     out: Capture = field(default_factory=lambda: Capture(0))
     err: Capture = field(default_factory=lambda: Capture(0))
     value: bytes | None = None
+    value_cut: bool = False
     error: bytes | None = None
 
 
@@ -176,6 +178,7 @@ class Child:
         turn.attempts += 1
         turn.out, turn.err = Capture(self.limits.output_bytes), Capture(self.limits.output_bytes)
         turn.value = turn.error = turn.stopped_for = turn.interrupted = None
+        turn.value_cut = False
         self.done_code = None
         self._frame_count = 0
         if self.session:
@@ -261,7 +264,7 @@ class Child:
     def _split_frames(self) -> None:
         while len(self._frames) >= FRAME.size:
             kind, size = FRAME.unpack_from(self._frames)
-            if size > _FRAME_FACTOR * self.limits.output_bytes + _FRAME_ROOM:
+            if size > self.limits.output_bytes + _FRAME_ROOM:
                 self._frames.clear()  # no frame of ours is so long: the snippet wrote it
                 return
             if len(self._frames) < FRAME.size + size:
@@ -280,8 +283,8 @@ class Child:
         if kind == READY and not self.ready:
             self.ready = True
             self._start_clocks()
-        elif turn is not None and kind == VALUE:
-            turn.value = payload
+        elif turn is not None and kind in (VALUE, CUT_VALUE):
+            turn.value, turn.value_cut = payload, kind == CUT_VALUE
         elif turn is not None and kind == ERROR:
             turn.error = payload
         elif turn is not None and kind == DONE and self.session and self.ready:
@@ -439,7 +442,7 @@ def _by_code(code: int, turn: Turn) -> str:
 def _verdict(turn: Turn, outcome: str, *, exit_code: int | None = None, number: int | None = None, why: str | None = None) -> dict[str, Any]:
     texts = [turn.value, turn.error if outcome != "ok" else None]
     value, error = (None if text is None else text.decode("utf-8", "backslashreplace") for text in texts)
-    cut = turn.out.truncated or turn.err.truncated
+    cut = turn.out.truncated or turn.err.truncated or (turn.value_cut and outcome == "ok")
     return {
         "outcome": outcome,
         "exit_code": exit_code,

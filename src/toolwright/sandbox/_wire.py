@@ -24,10 +24,11 @@ REPORT = struct.Struct(">cQid")
 """What happened, the child's number, its wait status, its CPU seconds; text may follow, and a pidfd come along."""
 HELLO, STARTED, EXITED, FAILED = b"H", b"S", b"X", b"F"
 
-READY, VALUE, ERROR, DONE = b"R", b"V", b"E", b"D"
+READY, VALUE, CUT_VALUE, ERROR, DONE = b"R", b"V", b"C", b"E", b"D"
 MAX_JSON_BYTES = 1 << 20
 MAX_SOURCE_BYTES = 32 << 20
-MAX_REPLY_BYTES = 512 << 20
+MAX_REPLY_BYTES = 2 << 30
+"""Four texts of 64 MiB at most, any byte of which may become an escape of four."""
 
 
 def pack_message(header: dict[str, Any], blobs: Sequence[bytes] = ()) -> bytes:
