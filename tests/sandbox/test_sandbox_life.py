@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from toolwright.sandbox import Outcome, Sandbox, SandboxLimits
+from toolwright.sandbox import Outcome, Sandbox, SandboxLimits, _session
 from toolwright.sandbox._wire import HEAD, pack_message
 
 LIMITS = SandboxLimits(wall_s=30.0, cpu_s=2.0, memory_bytes=128 << 20)
@@ -133,6 +135,49 @@ def with_suppress(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def test_a_package_that_cannot_be_loaded_fails_only_the_snippets_that_need_it(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("packages")
+    for parent in (folder, *list(folder.parents)[:2]):
+        parent.chmod(0o755)
+    (folder / "broken_package.py").write_text("def f():\n    raise ValueError('out of order')\nf()\n")
+    monkeypatch.syspath_prepend(str(folder))
+
+    async def story(made: Sandbox) -> None:
+        waiting = [asyncio.create_task(made.run(f"import time; time.sleep(0.3); {n}")) for n in range(8)]
+        needy = asyncio.create_task(made.run("import broken_package"))
+        assert [result.value for result in await asyncio.gather(*waiting)] == [str(n) for n in range(8)]
+        result = await needy
+        assert (result.outcome, result.error) == (Outcome.INFRA, "the zygote cannot start: ValueError: out of order"), result
+
+    with Sandbox(limits=LIMITS, preload=("broken_package",), importable=[folder], max_running=1, spares=0) as made:
+        asyncio.run(story(made))
+
+
+def test_what_the_supervisor_took_with_it_has_the_level_it_would_have_had(sandbox: Sandbox) -> None:
+    level = sandbox.run_sync("1").level
+    done = threading.Event()
+
+    def keep_killing() -> None:
+        while not done.wait(0.05):
+            for pid in children_of_this_process():
+                with_suppress(pid)
+
+    thread = threading.Thread(target=keep_killing)
+    thread.start()
+    try:
+        result = sandbox.run_sync("import time; time.sleep(9)")
+    finally:
+        done.set()
+        thread.join()
+    assert (result.outcome, result.level) == (Outcome.INFRA, level) and level > 0
+
+
+def children_of_this_process() -> list[int]:
+    return [pid for pid in below(os.getpid()) if b"_supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def test_killed_supervisor_is_replaced(sandbox: Sandbox) -> None:
@@ -273,6 +318,63 @@ def test_forked_caller_gets_its_own_supervisor(sandbox: Sandbox) -> None:
     os.waitpid(pid, 0)
     assert value == "42"
     assert int(other) != supervisor_of(sandbox)
+    assert sandbox.run_sync("1").ok
+
+
+def test_closing_does_not_wait_for_a_forked_copy_of_the_caller() -> None:
+    made = Sandbox(preload=(), spares=0)
+    made.run_sync("1")
+    family = [supervisor_of(made), *below(supervisor_of(made))]
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(60)  # it holds every descriptor of ours
+        os._exit(0)
+    try:
+        begin = time.monotonic()
+        made.close()
+        assert time.monotonic() - begin < 4
+        assert wait_until_gone(family) == []
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def test_a_session_opens_though_the_supervisor_ends_in_that_moment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, left = _session.exchange, [1]
+
+    async def exchange(sock: socket.socket, request: bytes) -> object:
+        if left and left.pop():
+            os.kill(supervisor_of(sandbox), signal.SIGKILL)
+        return await plain(sock, request)
+
+    monkeypatch.setattr("toolwright.sandbox._session.exchange", exchange)
+
+    async def story() -> None:
+        async with sandbox.session() as session:
+            assert (await session.run("6 * 7")).value == "42"
+
+    asyncio.run(story())
+
+
+def test_a_supervisor_that_another_thread_replaced_is_not_ended(sandbox: Sandbox) -> None:
+    old = sandbox._link
+    assert old is not None
+    os.kill(supervisor_of(sandbox), signal.SIGKILL)
+    assert sandbox.run_sync("1").ok
+    new = supervisor_of(sandbox)
+    sandbox._give_up(old)  # a thread that used the old one finds out only now
+    assert sandbox.run_sync("2").ok and supervisor_of(sandbox) == new
+
+
+def test_no_descriptors_in_the_caller_are_the_sandboxes_fault(sandbox: Sandbox) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    sandbox.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")), hard[1]))
+    try:
+        result = sandbox.run_sync("1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, hard)
+    assert result.outcome is Outcome.INFRA and "Too many open files" in str(result.error), result
     assert sandbox.run_sync("1").ok
 
 

@@ -25,7 +25,7 @@ from typing import Any
 from toolwright.errors import SandboxFault, UsageError
 from toolwright.sandbox import _launch
 from toolwright.sandbox._boxed import SCRATCH
-from toolwright.sandbox._running import Child, Limits, Turn
+from toolwright.sandbox._running import Child, Limits, Turn, last_line
 from toolwright.sandbox._types import SandboxLimits
 
 _START_S = 30.0
@@ -96,7 +96,7 @@ class Box:
             if message is not None:
                 layers: dict[str, tuple[bool, str]] = {name: (bool(active), why) for name, (active, why) in message["layers"].items()}
                 return layers
-            said = complaints.read()[-500:].decode("utf-8", "replace").strip()
+            said = last_line(complaints.read().decode("utf-8", "replace"))
         raise SandboxFault(f"bubblewrap cannot make a box here: {said or 'it gave no reason'}")
 
     def turn(self, source: bytes, seed: int, missing: Sequence[str]) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def _last_verdict(child: Child, hail: socket.socket) -> dict[str, Any]:
     if child.done_code is not None:
         return child.finish_turn()
     verdict = None if report is None else child.end(report["status"], report["cpu_s"])
-    return verdict or infra((child.turn.err.text()[-500:] if child.turn is not None else "") or "the box ended while the snippet ran")
+    return verdict or infra((last_line(child.turn.err.text()) if child.turn is not None else "") or "the box ended while the snippet ran")
 
 
 def _hear(hail: socket.socket) -> tuple[dict[str, Any] | None, int]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolwright.episodes import digest
 from toolwright.errors import SandboxFault, UsageError
-from toolwright.sandbox._client import _encode, _refusal
+from toolwright.sandbox._client import _encode, _refusal, need_linux
 from toolwright.sandbox._types import Layer, Outcome, SandboxCapabilities, SandboxLimits, SandboxResult
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Bubblewrap:
         disable: Collection[str] = (),
         program: str = "bwrap",
     ) -> None:
+        need_linux()
         if unknown := set(disable) - set(DISABLEABLE):
             raise UsageError(f"disable={sorted(unknown)} names no layer; give some of {', '.join(DISABLEABLE)}")
         for name, value in (("max_running", max_running), ("max_sessions", max_sessions)):
@@ -110,7 +111,7 @@ class Bubblewrap:
 
     @property
     def digest(self) -> str:
-        return digest("bubblewrap", VERSION, self.limits, self._importable)
+        return digest("bubblewrap", VERSION, self.limits, self._importable, *self._disable)
 
     async def aclose(self) -> None:
         with self._guard:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import warnings
@@ -28,7 +29,7 @@ from toolwright.sandbox._exchange import LostError, exchange, exchange_sync
 from toolwright.sandbox._gate import Gate
 from toolwright.sandbox._needs import FULL, LIGHT, LIGHT_MODULES
 from toolwright.sandbox._session import SandboxSession
-from toolwright.sandbox._types import Layer, Outcome, SandboxCapabilities, SandboxLimits, SandboxResult, limits_to_wire
+from toolwright.sandbox._types import LAYERS, ON_DEMAND, Layer, Outcome, SandboxCapabilities, SandboxLimits, SandboxResult, limits_to_wire
 from toolwright.sandbox._wire import MAX_SOURCE_BYTES, pack_message
 
 VERSION = 1
@@ -97,6 +98,7 @@ class Sandbox:
         strict: bool = False,
         cgroup: bool | str | Path = False,
     ) -> None:
+        need_linux()
         if unknown := set(disable) - set(DISABLEABLE):
             raise UsageError(f"disable={sorted(unknown)} names no layer; give some of {', '.join(DISABLEABLE)}")
         counts = {"max_running": max_running, "max_sessions": max_sessions, "zygotes": zygotes}
@@ -123,7 +125,8 @@ class Sandbox:
         self._guard = threading.Lock()
         self._link: _Link | None = None
         self._finalizer: weakref.finalize[..., Sandbox] | None = None
-        self._warned = False
+        self._level = 0
+        """Of the last result."""
 
     # ---- what it does ----
 
@@ -150,9 +153,11 @@ class Sandbox:
                 else:
                     link.idle.append(sock)
                     return self._result(*answer)
+        except SandboxFault as fault:
+            return SandboxResult(Outcome.INFRA, error=str(fault), level=self._level)
         finally:
             self._gate.leave()
-        return _lost_result()
+        return self._lost_result()
 
     def run_sync(self, code: str, *, limits: SandboxLimits | None = None, seed: int = 0, key: str = "") -> SandboxResult:
         """`run` for callers without an event loop; safe in threads."""
@@ -171,9 +176,11 @@ class Sandbox:
                 else:
                     link.idle.append(sock)
                     return self._result(*answer)
+        except SandboxFault as fault:
+            return SandboxResult(Outcome.INFRA, error=str(fault), level=self._level)
         finally:
             self._gate.leave()
-        return _lost_result()
+        return self._lost_result()
 
     def session(
         self,
@@ -217,13 +224,13 @@ class Sandbox:
             except LostError as error:
                 raise SandboxFault("the sandbox's supervisor ended while it started") from error
         if "broken" in header:
-            raise SandboxFault(f"the sandbox cannot start: {str(header['broken']).strip()[-500:]}")
+            raise SandboxFault(f"the sandbox cannot start: {header['broken']}")
         return _capabilities(header)
 
     @property
     def digest(self) -> str:
         """Names everything that can change a snippet's outcome."""
-        return digest("sandbox", VERSION, self.limits, self._preload, self._importable)
+        return digest("sandbox", VERSION, self.limits, self._preload, self._importable, *self._disable, *(("strict",) if self._strict else ()))
 
     # ---- its life ----
 
@@ -262,18 +269,31 @@ class Sandbox:
     def _connect(self) -> socket.socket:
         """A fresh socket to the supervisor, which is started if it is not there."""
         for _ in range(_ATTEMPTS):
-            ours, theirs = socket.socketpair()
+            link = self._running_link()
+            try:
+                ours, theirs = socket.socketpair()
+            except OSError as error:
+                raise SandboxFault(f"the sandbox cannot be reached: {error}") from error
             with theirs:
                 try:
-                    socket.send_fds(self._running_link().sock, [b"N"], [theirs.fileno()])
+                    socket.send_fds(link.sock, [b"N"], [theirs.fileno()])
                     return ours
                 except OSError:
                     ours.close()
-                    self.close()
-                except BaseException:  # also when interrupted: no process may be left; raised again
+                    self._give_up(link)
+                except BaseException:  # interrupted; raised again
                     ours.close()
                     raise
         raise SandboxFault("the sandbox's supervisor ends as soon as it starts")
+
+    def _give_up(self, link: _Link) -> None:
+        """End a supervisor that is not there any more, unless another thread did: what that one started is alive."""
+        with self._guard:
+            if self._link is not link:
+                return
+            finalizer, self._finalizer, self._link = self._finalizer, None, None
+        if finalizer is not None:
+            finalizer()
 
     def _running_link(self) -> _Link:
         link = self._link
@@ -288,7 +308,10 @@ class Sandbox:
                     self._finalizer.detach()
                 link = None
             if link is None:
-                link = self._link = self._start()
+                try:
+                    link = self._link = self._start()
+                except OSError as error:
+                    raise SandboxFault(f"the sandbox cannot be started: {error}") from error
                 self._finalizer = weakref.finalize(self, _end, link)
             return link
 
@@ -322,7 +345,7 @@ class Sandbox:
             "cgroup": self._cgroup,
         }
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        try:
             process = subprocess.Popen(
                 _launch.supervisor_command({**config, "link": theirs.fileno()}),
                 env=_launch.supervisor_environment(),
@@ -333,6 +356,11 @@ class Sandbox:
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
+        except BaseException:  # raised again
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         return _Link(process, ours, os.getpid())
 
     # ---- messages ----
@@ -346,8 +374,8 @@ class Sandbox:
         texts = iter(blobs)
         stdout, stderr, value, error = (next(texts).decode() if kept else None for kept in header["kept"])
         level, outcome = int(header["level"]), Outcome(header["outcome"])
-        if level == 0 and outcome is not Outcome.INFRA and not self._warned:
-            self._warned = True
+        self._level = level
+        if level == 0 and outcome is not Outcome.INFRA:
             warnings.warn("sandbox level 0: snippets run without isolation and can read, change and send what this user can", RuntimeWarning, stacklevel=3)
         return SandboxResult(
             outcome=outcome,
@@ -364,11 +392,25 @@ class Sandbox:
             session_reset=header.get("session_reset", False),
         )
 
+    def _lost_result(self, *, session_reset: bool = False) -> SandboxResult:
+        why = "the sandbox's supervisor ended while the snippet ran"
+        return SandboxResult(Outcome.INFRA, error=why, level=self._level, session_reset=session_reset)
+
 
 def probe() -> SandboxCapabilities:
     """The isolation this machine gives, tried out in a sandbox that is closed again."""
+    try:
+        need_linux()
+    except UsageError as error:
+        return SandboxCapabilities(0, tuple(Layer(name, False, str(error)) for name in LAYERS))
     with Sandbox(preload=(), allow_unsafe=True) as sandbox:
         return sandbox.capabilities()
+
+
+def need_linux() -> None:
+    """Raises: UsageError elsewhere."""
+    if sys.platform != "linux":
+        raise UsageError(f"the sandbox needs Linux, and this is {sys.platform}; run Toolwright in a Linux container or virtual machine")
 
 
 def _encode(code: str) -> bytes:
@@ -379,15 +421,12 @@ def _encode(code: str) -> bytes:
 
 
 def _refusal(level: int, layers: dict[str, tuple[bool, str]], minimum: int = 2) -> str:
-    missing = "; ".join(f"{name}: {why}" for name, (active, why) in layers.items() if not active)
+    asked_for = {name: layer for name, layer in layers.items() if minimum > 3 or name not in ON_DEMAND}
+    missing = "; ".join(f"{name}: {why}" for name, (active, why) in asked_for.items() if not active)
     given = f"this machine gives sandbox level {level}, below the level {max(minimum, 2)} that is asked for ({missing})"
     if minimum > 2:
         return f"{given}; to accept it, leave strict out"
     return f"{given}; to accept it, pass {'allow_degraded=True' if level == 1 else 'allow_unsafe=True'}"
-
-
-def _lost_result() -> SandboxResult:
-    return SandboxResult(Outcome.INFRA, error="the sandbox's supervisor ended while the snippet ran")
 
 
 def _sessions_in_memory() -> int:
@@ -408,9 +447,13 @@ def _capabilities(header: dict[str, Any]) -> SandboxCapabilities:
 
 def _end(link: _Link) -> None:
     """Close the link, which ends the supervisor; kill it if that does not help."""
+    ours = link.owner == os.getpid()
+    if ours:
+        with contextlib.suppress(OSError):  # it has ended already
+            link.sock.shutdown(socket.SHUT_RDWR)  # a copy of this process by fork holds the socket too, so closing it would say nothing
     link.sock.close()
     _drop_idle(link)
-    if link.owner != os.getpid():
+    if not ours:
         return
     try:
         link.process.wait(_CLOSE_S)

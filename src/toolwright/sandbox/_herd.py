@@ -91,7 +91,7 @@ class Zygote:
     def overhear(self) -> bool:
         """Take in what it complains of; False at the end."""
         try:
-            data = os.read(self.stderr, 4096)
+            data = os.read(self.stderr, _TEXT_BYTES)
         except BlockingIOError:
             return True
         self.last_words = (self.last_words + data.decode("utf-8", "replace"))[-_LAST_WORDS:]

@@ -30,6 +30,7 @@ FORK_S = 6.0
 """A zygote that takes longer to fork is taken for wedged."""
 _FRAME_ROOM = 256
 """What a frame may have beyond the output limit: the note on what was left out."""
+_WHY_CHARACTERS = 500
 _MOST_FRAMES = 1000
 """In one turn. A child sends four at most; a snippet that floods the descriptor must not keep the supervisor busy."""
 _WATCH_S = 0.25
@@ -410,7 +411,7 @@ class Child:
         ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
         if not self.ready:
-            return _verdict(turn, "infra", why=turn.err.text()[-500:] or "the child ended before it was locked down")
+            return _verdict(turn, "infra", why=last_line(turn.err.text()) or "the child ended before it was locked down")
         if ended_by is None:
             return _verdict(turn, _by_code(code or 0, turn), exit_code=code)
         return _verdict(turn, self._by_signal(ended_by, turn), number=ended_by)
@@ -452,6 +453,11 @@ def _verdict(turn: Turn, outcome: str, *, exit_code: int | None = None, number: 
         "truncated": cut,
         "texts": [turn.out.text(), turn.err.text(), value if outcome == "ok" else None, why or error],
     }
+
+
+def last_line(text: str) -> str:
+    """What a traceback comes to: its last line that is not empty, or the empty string."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")[-_WHY_CHARACTERS:]
 
 
 def pid_of(pidfd: int) -> int:

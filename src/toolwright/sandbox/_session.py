@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolwright.errors import SandboxFault
 from toolwright.sandbox._exchange import LostError, exchange
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import socket
 
     from toolwright.sandbox._client import Sandbox
+
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,19 @@ class SandboxSession:
 
     async def open(self) -> None:
         """Take a place for the session; its process starts with the first turn."""
-        self._sock = self._sandbox._connect()
-        try:
-            header, _ = await exchange(self._sock, self._opening)
-        except LostError as error:
-            raise SandboxFault("the sandbox's supervisor ended") from error
+        header = await self._opened()
         if "refused_session" in header:
             raise SandboxFault(f"{header['refused_session']} sessions are open already; close some, or raise max_sessions")
+
+    async def _opened(self) -> dict[str, Any]:
+        """The supervisor's answer; one that ends in between is tried anew, as nothing has happened yet."""
+        for _ in range(_ATTEMPTS):
+            self._sock = self._sandbox._connect()
+            try:
+                return (await exchange(self._sock, self._opening))[0]
+            except LostError:
+                self.close()
+        raise SandboxFault("the sandbox's supervisor ends again and again")
 
     async def run(self, code: str) -> SandboxResult:
         """What became of the next turn; variables stay unless `session_reset` says they were lost.
@@ -70,7 +78,7 @@ class SandboxSession:
             result, ended = await self._turn(code)
         except LostError:
             self.close()
-            return SandboxResult(Outcome.INFRA, error="the sandbox's supervisor ended while the snippet ran", session_reset=True)
+            return self._sandbox._lost_result(session_reset=True)
         except asyncio.CancelledError:
             self.close()
             raise

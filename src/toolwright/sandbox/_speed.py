@@ -91,5 +91,5 @@ def _fresh_ms(code: str, expected: str) -> float:
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     taken = (time.perf_counter() - begin) * 1e3
     if done.stdout.strip() != expected:
-        raise SandboxFault(f"a fresh interpreter does not print {expected} either: {done.stderr.strip()[-300:] or repr(done.stdout)}")
+        raise SandboxFault(f"a fresh interpreter does not print {expected} either: {done.stderr.strip().rpartition(chr(10))[2] or repr(done.stdout)}")
     return taken

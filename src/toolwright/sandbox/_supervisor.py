@@ -23,7 +23,7 @@ from toolwright.sandbox._herd import Herd, Zygote
 from toolwright.sandbox._loop import EDGE, READ, WRITE, Loop
 from toolwright.sandbox._needs import Needs
 from toolwright.sandbox._queue import FairQueue
-from toolwright.sandbox._running import CORES, FORK_S, Child, Limits, Turn
+from toolwright.sandbox._running import CORES, FORK_S, Child, Limits, Turn, last_line
 from toolwright.sandbox._strays import kill_strays, reap
 from toolwright.sandbox._wire import EXITED, FAILED, HELLO, REPORT, STARTED
 
@@ -74,7 +74,7 @@ class Supervisor:
         self._hello: dict[str, Any] | None = None
         """What the first zygote reached."""
         self._failed_starts = dict.fromkeys(self._needs.kinds, 0)
-        self._last_words = ""
+        self._last_words = "a helper process ended without a word"
         self._number = 0
         self._open = True
         self._memory_bytes = _memory_for_children()
@@ -501,13 +501,14 @@ class Supervisor:
         self._loop.unwatch(zygote.sock.fileno())
         self._herd.all.remove(zygote)
         zygote.bury()
-        self._last_words = zygote.last_words or self._last_words
+        said = last_line(zygote.last_words)
+        self._last_words = said or self._last_words
         for child in list(zygote.children.values()):
             child.turn = None
             owner = self._owners.get(child.number)
             self._forget(child)
             if owner is not None:
-                self._retry(owner, f"the zygote ended: {zygote.last_words[-300:]}")
+                self._retry(owner, f"the zygote ended: {said or 'it was killed'}")
         reap()
         if zygote.hello is None:
             self._failed_starts[zygote.kind] += 1
@@ -521,9 +522,15 @@ class Supervisor:
     def _give_up(self, kind: str) -> None:
         """Zygotes of this kind end as soon as they start: say so to everyone who waits for one, and try again with the next."""
         self._failed_starts[kind] = 0
-        parked, self._parked[kind] = self._parked[kind], []
-        for connection in [*parked, *self._queue.take_all()]:
-            self._finish(connection, {"outcome": "infra", "texts": ["", "", None, f"the zygote cannot start: {self._last_words[-500:]}"]})
+        waiting, self._parked[kind] = self._parked[kind], []
+        served = bool(self._herd.serving(kind))
+        for connection in self._queue.take_all():
+            if served or connection.turn is None or connection.turn.kind != kind or connection.child is not None:
+                self._queue.push(connection.key, connection)
+            else:
+                waiting.append(connection)
+        for connection in waiting:
+            self._finish(connection, {"outcome": "infra", "texts": ["", "", None, f"the zygote cannot start: {self._last_words}"]})
         for connection in [each for each in self._connections if each.wants_hello]:
             self._answer_hello(connection)
 

@@ -92,7 +92,7 @@ class SandboxResult:
     truncated: bool = False
     """Something was cut to `SandboxLimits.output_bytes`."""
     level: int = 0
-    """The isolation it really ran under; see `SandboxCapabilities.level`."""
+    """The isolation it really ran under; see `SandboxCapabilities.level`. Of an `INFRA` result, the one it would have had, as far as known."""
     session_reset: bool = False
     """The session's variables are lost; its next turn starts anew."""
     fault: InjectedFault | None = None
@@ -129,6 +129,10 @@ _AGAINST = {
     "processes": "one snippet seeing or reaching another's process, should seccomp and Landlock fail",
     "cgroup": "using more memory or processes than allowed in ways that address space does not show, should another layer fail",
 }
+
+LAYERS = tuple(_AGAINST)
+ON_DEMAND = ("processes", "cgroup")
+"""Of the layers, those that are only there where they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
