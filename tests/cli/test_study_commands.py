@@ -61,3 +61,18 @@ def test_calibrate_can_be_given_an_index_for_facts(monkeypatch, tmp_path, capsys
     (tmp_path / "p.jsonl").write_text('{"question": "How much is 1 + 1?", "answer": "2"}\n')
     code = run(["calibrate", str(tmp_path / "p.jsonl"), "--verify", "toolv-facts", "--index", "my.index", "--store", str(tmp_path / "run")])
     assert code != 0 and "asked with my.index for ['toolv-facts']" in capsys.readouterr().err
+
+
+def test_the_adaptive_study_gets_its_counts_and_verifiers(monkeypatch, tmp_path):
+    from toolwright.recipes import adaptive_study
+
+    found = {}
+    monkeypatch.setattr(adaptive_study, "measure", lambda model, **options: found.update(options) or result("x", seconds=1, tables={"a": []}))
+    assert run(["reproduce", "adaptive", "--problems", "20", "--validation", "9", "-n", "8", "--verify", "claims", "--store", str(tmp_path), "--json"]) == 0
+    assert (found["problems"], found["validation"], found["samples"], found["verify"], found["roles"]) == (20, 9, 8, ["claims"], ())
+
+
+def test_the_theory_needs_no_model(tmp_path, capsys):
+    assert run(["reproduce", "theory", "--draws", "2000", "--html", str(tmp_path / "t.html"), "--write", str(tmp_path / "theory.json")]) == 0
+    assert "theory-worst" in capsys.readouterr().out and "<svg" in (tmp_path / "t.html").read_text()
+    assert json.loads((tmp_path / "theory.json").read_text())["command"] == "toolwright reproduce theory --write results/theory.json"

@@ -57,4 +57,4 @@ def test_a_chart_without_a_point_is_left_out():
 
 
 def test_every_study_has_a_page():
-    assert set(STUDIES) == {"t1", "arithmetic", "knowledge", "memory"}
+    assert set(STUDIES) == {"t1", "arithmetic", "knowledge", "memory", "adaptive", "theory"}

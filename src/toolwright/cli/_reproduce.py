@@ -1,4 +1,4 @@
-"""``toolwright reproduce t1 | arithmetic | knowledge | memory``: the papers' claims at small scale on this machine, as data and as a page."""
+"""``toolwright reproduce t1 | adaptive | arithmetic | knowledge | memory | theory``: the papers' claims at small scale here, as data and as a page."""
 
 from __future__ import annotations
 
@@ -76,6 +76,53 @@ def t1(
         tell=tell,
     )
     _give("t1", found, html, write, as_json=as_json)
+
+
+@reproduce.command()
+def adaptive(
+    model: ModelName = "pico",
+    problems: Annotated[int, typer.Option(help="Held-out problems, over all cells in turn: those of the T1 study, and more.")] = 2000,
+    validation: Annotated[int, typer.Option(help="Validation problems, on which thresholds are fixed.")] = 300,
+    n: Samples = 64,
+    verify: Annotated[str, typer.Option(help="Whose verdicts T1's votes stand on: claims, toolv, genrm, prm.")] = "claims,toolv,genrm",
+    roles: Roles = None,
+    seed: Seed = 0,
+    store: Annotated[Path, typer.Option(help="The run folder; the T1 study's serves both.")] = Path("runs/t1"),
+    max_minutes: Minutes = None,
+    html: Html = None,
+    write: Write = None,
+    as_json: Json = False,
+) -> None:
+    """Stops that need fewer samples, against a fixed number and its_hub's Beta stop."""
+    from toolwright.recipes import adaptive_study
+
+    found = adaptive_study.measure(
+        model,
+        store=store,
+        problems=problems,
+        validation=validation,
+        samples=n,
+        verify=listed(verify),
+        roles=[roles] if roles else (),
+        seed=seed,
+        max_minutes=max_minutes,
+        tell=tell,
+    )
+    _give("adaptive", found, html, write, as_json=as_json)
+
+
+@reproduce.command()
+def theory(
+    draws: Annotated[int, typer.Option(help="Simulated choices of each point.")] = 100_000,
+    seed: Seed = 0,
+    html: Html = None,
+    write: Write = None,
+    as_json: Json = False,
+) -> None:
+    """The closed form of best of n beside a simulation (T1, lemma C.1); no model."""
+    from toolwright.recipes import theory_study
+
+    _give("theory", theory_study.measure(draws=draws, seed=seed), html, write, as_json=as_json)
 
 
 @reproduce.command()

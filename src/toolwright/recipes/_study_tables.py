@@ -12,8 +12,10 @@ COMMANDS = {
     "t1": "toolwright reproduce t1 --problems 1000 --controls 200 --validation 200 --lying 0.01,0.05,0.2 --timed 30 --write results/t1.json",
     "t1_grid": "toolwright reproduce t1 --grid --problems 1000 --controls 0 --write results/t1_grid.json",
     "arithmetic": "toolwright reproduce arithmetic --write results/arithmetic.json",
-    "knowledge": "toolwright reproduce knowledge --write results/knowledge.json",
+    "knowledge": "toolwright reproduce knowledge encyclopedia:count=1000,form=choice --write results/knowledge.json",
     "memory": "toolwright reproduce memory --write results/memory.json",
+    "adaptive": "toolwright reproduce adaptive --write results/adaptive.json",
+    "theory": "toolwright reproduce theory --write results/theory.json",
 }
 ARMS = ("greedy", "majority", "rm", "claims", "toolv", "claims+toolv", "claims+rm", "toolv+rm", "claims+toolv+rm", "adaptive", "pass@n")
 CELL_ARMS = ("greedy", "majority", "claims", "toolv", "claims+toolv", "claims+toolv+rm", "pass@n")
@@ -186,6 +188,37 @@ def _knowledge(tables: Row) -> Table:
     return ("strategy", *conditions), rows
 
 
+def _knowledge_gaps(tables: Row) -> Table:
+    return ("filtered with", "less with", "points"), [(row["a"], row["b"], _gap(row)) for row in tables.get("differences", [])]
+
+
+def _adaptive(tables: Row) -> Table:
+    rows: list[tuple[object, ...]] = [
+        (
+            row["arm"],
+            _interval(row),
+            _gap({"difference": row["to_fixed"], "gap_low": row["to_fixed_low"], "gap_high": row["to_fixed_high"]}),
+            f"{row['tokens']:.0f}",
+            _interval(row, "share", "share_low", "share_high"),
+            _interval(row, "our_tokens_over_its", "our_tokens_over_its_low", "our_tokens_over_its_high"),
+        )
+        for row in tables["accuracy"]
+    ]
+    head = ("stop", "right, %", "less the fixed number", "tokens written", "of the fixed number's, %", "adaptive's tokens, % of these")
+    return head, rows
+
+
+def _theory(tables: Row) -> Table:
+    filters = list(dict.fromkeys((row["filter_p"], row["filter_q"]) for row in tables["points"]))
+    ns = sorted({row["n"] for row in tables["points"]})
+    wanted = [row for row in tables["points"] if row["base"] == 0.5 and row["reward_p"] == max(each["reward_p"] for each in tables["points"])]
+    rows: list[tuple[object, ...]] = []
+    for p, q in filters:
+        mine = [_find(wanted, filter_p=p, filter_q=q, n=n) for n in ns]
+        rows.append((f"{p:g}, {q:g}", *("–" if row is None else f"{_percent(row['closed'], 2)} ({_percent(row['simulated'], 2)})" for row in mine)))
+    return ("filter: rejects of wrong, keeps of right", *(f"n = {n}" for n in ns)), rows
+
+
 PARTS: Mapping[str, Part] = {
     "t1-stages": Part("t1", "Right answers in %, with 95 % intervals (bootstrap over problems); ▲ ▼: a paired difference above or below zero.", _stages),
     "t1-beside": Part("t1", "The larger model, and both models with the interpreter.", _beside),
@@ -199,5 +232,8 @@ PARTS: Mapping[str, Part] = {
     "t1-timing": Part("t1", "Wall time, each problem from nothing and one after the other.", _timing),
     "arithmetic": Part("arithmetic", "Equations judged rightly, in %; chance is 50.", _arithmetic),
     "knowledge": Part("knowledge", "Right answers in % by the documents that the verifier reads.", _knowledge),
+    "knowledge-gaps": Part("knowledge", "Paired differences: the same candidates, other documents.", _knowledge_gaps),
+    "adaptive": Part("adaptive", "Stops on the same votes; thresholds from validation problems.", _adaptive),
+    "theory": Part("theory", "Right choices in % as computed (and as simulated), half of the candidates right.", _theory),
     "memory": Part("memory", "Verified rightly, in %, after the same short training; chance is 50.", _memory),
 }

@@ -15,6 +15,10 @@ _KNOWLEDGE_LEAD = "Questions about a made-up encyclopedia, with no, unrelated, r
 _MEMORY_LEAD = "Verifying a + b = c for a, b < M after a short training, in words and by a program, for two sizes of model."
 
 
+_ADAPTIVE_LEAD = "How few samples are enough: stops with thresholds from validation problems, beside the fixed number and its_hub's Beta stop."
+_THEORY_LEAD = "Best of n with an imperfect verifier, in closed form and simulated, and what a filter that errs does to it."
+
+
 def report(study: str, content: Row) -> str:
     """The page of a study's result. Raises: KeyError for a study that has none."""
     title, lead, charts = STUDIES[study]
@@ -91,9 +95,26 @@ def _point(x: float | str, row: Row) -> Point:
     return Point(x, row["accuracy"], row["low"], row["high"])
 
 
+def _adaptive(tables: Row) -> list[Chart]:
+    charts = []
+    for votes in dict.fromkeys(row["votes"] for row in tables["accuracy"]):
+        mine = [row for row in tables["accuracy"] if row["votes"] == votes]
+        charts.append(Chart(f"Right answers against tokens, {votes}", "tokens written per problem", [Line(r["arm"], _points([r], "tokens")) for r in mine]))
+    return charts
+
+
+def _theory(tables: Row) -> list[Chart]:
+    rows = tables["curves"]
+    named = {(r["p"], r["q"]): "no filter" if (r["p"], r["q"]) == (0, 1) else f"rejects {r['p']:g} of wrong, keeps {r['q']:g} of right" for r in rows}
+    lines = [Line(name, [Point(r["n"], r["accuracy"]) for r in rows if (r["p"], r["q"]) == rates]) for rates, name in named.items()]
+    return [Chart("Right choices against n, as computed", "n", lines, "The reward model has the rates that the paper measured.", "log")]
+
+
 STUDIES: Mapping[str, tuple[str, str, Callable[[Row], list[Chart]]]] = {
     "t1": ("T1: tools at test time", _T1_LEAD, _t1),
     "arithmetic": ("Arithmetic in words and by program", _ARITHMETIC_LEAD, _arithmetic),
     "knowledge": ("Knowledge and documents", _KNOWLEDGE_LEAD, _knowledge),
+    "adaptive": ("Adaptive sampling", _ADAPTIVE_LEAD, _adaptive),
+    "theory": ("The theory of best of n", _THEORY_LEAD, _theory),
     "memory": ("Remembering against calculating", _MEMORY_LEAD, _memory),
 }
