@@ -335,7 +335,9 @@ class Child:
         elif self._turn_cpu_s() >= self._cpu_limit_s():
             self.stop("timeout_cpu")
         elif now - turn.started >= (wall_s := min(self.limits.wall_s, turn.wall_limit_s)) + turn.starved_s:
-            turn.starved_s = min(_run_delay_s(self.pid) - turn.starved_before_s, _STARVED_FACTOR * wall_s)
+            # What its own threads took of the cores is no starving, however long they kept each other waiting.
+            not_its_own_s = now - turn.started - self._turn_cpu_s() / CORES
+            turn.starved_s = min(_run_delay_s(self.pid) - turn.starved_before_s, not_its_own_s, _STARVED_FACTOR * wall_s)
             if now - turn.started >= wall_s + turn.starved_s:
                 self.stop("timeout_wall")
         elif (self._scratch or self._watch_threads) and now - self._watched > _WATCH_S:
