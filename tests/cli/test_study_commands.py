@@ -51,16 +51,24 @@ def test_another_training_seed_reaches_distill_and_no_teacher(monkeypatch, tmp_p
     assert "--seed are for nano, pico" in capsys.readouterr().err
 
 
-def test_calibrate_can_be_given_an_index_for_facts(monkeypatch, tmp_path, capsys):
+def test_calibrate_can_be_given_an_index_for_facts_and_a_reward_model(monkeypatch, tmp_path, capsys):
     from toolwright import recipes
 
     def solver(model, **options):
-        raise UsageError(f"asked with {options['index']} for {options['verify']}")
+        raise UsageError(f"asked with {options['index']} for {options['verify']} and {[each.name for each in options['more']]}")
 
     monkeypatch.setattr(recipes, "Solver", solver)
     (tmp_path / "p.jsonl").write_text('{"question": "How much is 1 + 1?", "answer": "2"}\n')
-    code = run(["calibrate", str(tmp_path / "p.jsonl"), "--verify", "toolv-facts", "--index", "my.index", "--store", str(tmp_path / "run")])
-    assert code != 0 and "asked with my.index for ['toolv-facts']" in capsys.readouterr().err
+    asked = ["calibrate", str(tmp_path / "p.jsonl"), "--verify", "toolv-facts", "--index", "my.index", "--store", str(tmp_path / "run")]
+    assert run([*asked]) != 0 and "asked with my.index for ['toolv-facts'] and []" in capsys.readouterr().err
+    assert run([*asked, "--reward-url", "http://here:8001", "--reward-model", "rm"]) != 0 and "and ['served_rm']" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["solve", "eval", "calibrate"])
+def test_a_served_reward_model_needs_its_address_and_its_name(command, tmp_path, capsys):
+    (tmp_path / "p.jsonl").write_text('{"question": "How much is 1 + 1?", "answer": "2"}\n')
+    code = run([command, str(tmp_path / "p.jsonl"), "--reward-url", "http://here:8001", *(() if command == "solve" else ("--store", str(tmp_path / "run")))])
+    assert code != 0 and "--reward-model" in capsys.readouterr().err
 
 
 def test_the_adaptive_study_gets_its_counts_and_verifiers(monkeypatch, tmp_path):
@@ -75,4 +83,4 @@ def test_the_adaptive_study_gets_its_counts_and_verifiers(monkeypatch, tmp_path)
 def test_the_theory_needs_no_model(tmp_path, capsys):
     assert run(["reproduce", "theory", "--draws", "2000", "--html", str(tmp_path / "t.html"), "--write", str(tmp_path / "theory.json")]) == 0
     assert "theory-worst" in capsys.readouterr().out and "<svg" in (tmp_path / "t.html").read_text()
-    assert json.loads((tmp_path / "theory.json").read_text())["command"] == "toolwright reproduce theory --write results/theory.json"
+    assert json.loads((tmp_path / "theory.json").read_text())["command"] == "toolwright reproduce theory --draws 2000 --write results/theory.json"

@@ -85,3 +85,21 @@ def test_an_estimate_counts_every_token_of_every_candidate():
         one, many = paced.estimate_s("12 and 30 more?", n=4), paced.estimate_s("12 and 30 more?", n=64)
     assert 8 < one < 30
     assert 2 < many / one < 8
+
+
+class Liking:
+    """A reward model that likes one text."""
+
+    name, digest, is_reward = "liking", "d", True
+
+    async def verify(self, problem, episode, *, seed):
+        return Verdict(0.9 if "52" in episode.text else 0.1, "", self.name, is_reward=True)
+
+
+def test_verifiers_of_ones_own_are_asked_unless_a_calibration_switched_them_off(tmp_path):
+    texts = ["12 + 30 = 42\n#### 42", "It is 52.\n#### 52"]
+    (tmp_path / "c.json").write_text('{"schema": 1, "switch_off": ["liking"]}')
+    for calibration, answer in ((None, "52"), (tmp_path / "c.json", "42")):
+        engine = ScriptedEngine(texts, in_order=True)
+        with Solver(engine=engine, verify=["claims"], more=[Liking()], calibration=calibration) as scripted:
+            assert scripted.solve("12 and 30 more?", n=2).answer == answer

@@ -19,12 +19,15 @@ from toolwright.cli._options import (
     Json,
     MaxTokens,
     Model,
+    RewardModel,
+    RewardUrl,
     RunFolder,
     Samples,
     Seed,
     Temperature,
     Verify,
     sampling_params,
+    served_reward,
     verifier_names,
 )
 from toolwright.cli._show import print_json, tell
@@ -42,6 +45,8 @@ def calibrate(
     verify: Verify = None,
     adapters: Adapters = None,
     index: IndexFile = None,
+    reward_url: RewardUrl = None,
+    reward_model: RewardModel = None,
     temperature: Temperature = 0.8,
     max_tokens: MaxTokens = None,
     seed: Seed = 0,
@@ -72,6 +77,7 @@ def calibrate(
             allow_degraded=allow_degraded,
             adapters=adapters,
             index=index,
+            more=served_reward(reward_url, reward_model, api_key),
         ) as solver,
     ):
         tell(f"{loaded.name}: {len(loaded.problems)} problems × {n} samples with {solver.engine.name}")

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from toolwright.episodes import SamplingParams
+from toolwright.episodes import SamplingParams, Verifier
 from toolwright.errors import UsageError
 
 Model = Annotated[str | None, typer.Option("--model", "-m", help="nano (default), pico, a model folder, a hub id; with --base-url the served model's name.")]
@@ -27,6 +27,8 @@ Verify = Annotated[
 Adapters = Annotated[Path | None, typer.Option(help="A folder with the model's roles, made by distill; pico and nano have their own.")]
 CalibrationFile = Annotated[Path | None, typer.Option("--calibration", help="A file made by calibrate; verifiers that it switches off are left out.")]
 IndexFile = Annotated[Path | None, typer.Option("--index", help="What toolv-facts judges by: a file made by index build.")]
+RewardUrl = Annotated[str | None, typer.Option(help="A server that pools a reward model's scores (vLLM's /pooling), e.g. http://localhost:8001.")]
+RewardModel = Annotated[str | None, typer.Option(help="The reward model's name on it.")]
 Temperature = Annotated[float, typer.Option(help="0 is greedy.")]
 MaxTokens = Annotated[int | None, typer.Option(help="Model tokens per candidate, over all its turns.")]
 Seed = Annotated[int, typer.Option(help="Equal seeds give equal samples.")]
@@ -52,6 +54,17 @@ def verifier_names(verify: str | None) -> list[str] | None:
     if verify is None:
         return None
     return [] if verify == "none" else listed(verify)
+
+
+def served_reward(url: str | None, model: str | None, api_key: str | None) -> list[Verifier]:
+    """The reward model behind a server, where one is asked for. Raises: UsageError for an address without a name, or a name without an address."""
+    if url is None and model is None:
+        return []
+    if url is None or model is None:
+        raise UsageError("a served reward model needs both: give --reward-url, the server's address, and --reward-model, the model's name on it")
+    from toolwright.verifiers import ServedRM
+
+    return [ServedRM(url, model=model, api_key=api_key)]
 
 
 def sampling_params(temperature: float, max_tokens: int | None, *, embedded: bool) -> SamplingParams:

@@ -21,12 +21,15 @@ from toolwright.cli._options import (
     Json,
     MaxTokens,
     Model,
+    RewardModel,
+    RewardUrl,
     Seed,
     ShowAll,
     Temperature,
     Verify,
     read_text,
     sampling_params,
+    served_reward,
     verifier_names,
 )
 from toolwright.cli._show import Progress, duration, print_json, show_choice
@@ -46,6 +49,8 @@ def solve(
     adapters: Adapters = None,
     calibration: CalibrationFile = None,
     index: IndexFile = None,
+    reward_url: RewardUrl = None,
+    reward_model: RewardModel = None,
     temperature: Temperature = 0.8,
     max_tokens: MaxTokens = None,
     seconds: Annotated[float | None, typer.Option(help="Stop drawing after so long and choose from what is there.")] = None,
@@ -87,6 +92,7 @@ def solve(
         adapters=adapters,
         calibration=calibration,
         index=index,
+        more=served_reward(reward_url, reward_model, api_key),
     ) as solver:
         typer.echo(f"{solver.engine.name} ready after {duration(time.monotonic() - started)}", err=True)
         longest = duration(solver.estimate_s(text.strip(), n=n))

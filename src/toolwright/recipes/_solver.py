@@ -42,6 +42,7 @@ class Solver:
         adapters: a folder with the model's roles, made by `toolwright distill`; the embedded models' own where None.
         calibration: a file made by `toolwright calibrate`; verifiers that it switches off are left out.
         index: what ToolV-facts searches: a file made by `toolwright index build`, or a retriever.
+        more: verifiers of your own, asked after the named ones, such as a `ServedRM`.
         params: how to draw.
         allow_degraded: accept a sandbox that only has system-call filters.
         sandbox: what runs programs, in place of a `Sandbox`; the solver closes it.
@@ -64,6 +65,7 @@ class Solver:
         adapters: Path | None = None,
         calibration: Path | None = None,
         index: Path | Retriever | None = None,
+        more: Sequence[Verifier] = (),
     ) -> None:
         if dialect not in DIALECTS:
             raise UsageError(f"no dialect {dialect!r}; there are {', '.join(DIALECTS)}")
@@ -82,7 +84,7 @@ class Solver:
         self.rollout = Rollout(self.engine, dialect=dialect, tools=tools, params=params or SamplingParams(max_new_tokens=320 if embedded else 1024))
         roles = packaged_adapters(model or EMBEDDED[0]) if adapters is None and embedded else adapters
         made = made_verifiers([name for name in names if name.replace("-", "_") not in off], self.engine, self.sandbox, adapters=roles, index=searched)
-        self.verifiers: tuple[Verifier, ...] = made.verifiers
+        self.verifiers: tuple[Verifier, ...] = (*made.verifiers, *(each for each in more if each.name not in off))
         self._engines = (self.engine, *made.engines)
 
     def solve(

@@ -38,7 +38,8 @@ def measure(*, draws: int = DRAWS, seed: int = 0) -> dict[str, Any]:
     points = [_point(*each, draws=draws, seed=seed) for each in itertools.product(NS, FILTERS, REWARDS, BASES)]
     keep = [{"n": n, "p": p, "q": break_even_q(n, p, REWARDS[1])} for n in NS[1:] for p in REJECTS]
     tables = {"points": points, "curves": theory_curves(NS, reward=REWARDS[1]), "break_even": keep, "draws": draws}
-    return result("toolwright reproduce theory", seconds=time.monotonic() - started, seeds=[seed], tables=tables, claims=claims(points))
+    command = "toolwright reproduce theory" + ("" if draws == DRAWS else f" --draws {draws}")
+    return result(command, seconds=time.monotonic() - started, seeds=[seed], tables=tables, claims=claims(points))
 
 
 def _point(n: int, filter_: Rates, reward: Rates, base: float, *, draws: int, seed: int) -> dict[str, Any]:
