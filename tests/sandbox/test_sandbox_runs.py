@@ -186,6 +186,22 @@ def test_queueing_does_not_count_as_running_time() -> None:
         assert max(walls) < time.monotonic() - begin - 0.6
 
 
+def test_no_more_memory_is_promised_than_there_is() -> None:
+    async def spans(sandbox: Sandbox, memory_mib: int) -> list[tuple[float, float]]:
+        limits = SandboxLimits(wall_s=60, memory_bytes=memory_mib << 20)
+        code = "import time\nbegin = time.monotonic()\ntime.sleep(0.15)\nprint(begin, time.monotonic())"
+        results = await asyncio.gather(*(sandbox.run(code, limits=limits) for _ in range(4)))
+        return sorted((float(begin), float(end)) for begin, end in (result.stdout.split() for result in results))
+
+    with Sandbox(preload=(), spares=0, max_running=4, total_memory_bytes=200 << 20) as sandbox:
+        sandbox.run_sync("1")
+        large = asyncio.run(spans(sandbox, 128))
+        assert all(before[1] <= after[0] for before, after in zip(large, large[1:], strict=False)), "one at a time, as two would be promised too much"
+        assert len(asyncio.run(spans(sandbox, 1024))) == 4, "one that asks for more than there is runs alone, not never"
+        small = asyncio.run(spans(sandbox, 32))
+        assert any(before[1] > after[0] for before, after in zip(small, small[1:], strict=False)), "there is memory for all four"
+
+
 def test_more_requests_than_places_all_come_through() -> None:
     async def crowd(sandbox: Sandbox) -> set[str]:
         return {result.stdout for result in await asyncio.gather(*(sandbox.run(f"print({n})") for n in range(200)))}

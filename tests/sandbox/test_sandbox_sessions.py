@@ -298,6 +298,39 @@ def test_least_recently_used_session_makes_room() -> None:
         asyncio.run(story(sandbox))
 
 
+def test_a_turn_that_comes_while_its_process_is_taken_is_not_blamed_for_that() -> None:
+    async def story(sandbox: Sandbox) -> None:
+        for _ in range(5):
+            async with sandbox.session() as one, sandbox.session() as two:
+                assert (await one.run("x = 1")).ok
+                made_room, result = await asyncio.gather(two.run("2"), one.run("'x' in globals()"))
+                assert made_room.value == "2"
+                assert (result.outcome, result.value == "False") == (Outcome.OK, result.session_reset), result
+
+    with Sandbox(preload=(), spares=0, max_live_sessions=1) as sandbox:
+        asyncio.run(story(sandbox))
+
+
+def test_sessions_that_hold_much_memory_make_room_and_those_that_hold_little_stay() -> None:
+    limits = SandboxLimits(wall_s=30.0, memory_bytes=300 << 20)
+
+    async def story(sandbox: Sandbox) -> None:
+        async with AsyncExitStack() as stack:
+            small, *large = [await stack.enter_async_context(sandbox.session(limits=limits)) for _ in range(4)]
+            assert (await small.run("x = 0")).ok
+            for n, session in enumerate(large, start=1):
+                assert (await session.run(f"x = bytearray({n} << 20); x = b'1' * (150 << 20); x = len(x), x")).ok
+            assert (await small.run("x")).value == "0", "it holds next to nothing, so its end would not help"
+            again = [await session.run("'x' in globals()") for session in large]
+            assert [result.session_reset for result in again] == [True, True, False]
+            await large[2].run("del x")
+            assert (await sandbox.run("x = bytearray(200 << 20)", limits=limits)).ok
+            assert not (await large[2].run("1")).session_reset, "what it gave back is not held against it"
+
+    with Sandbox(preload=(), spares=0, total_memory_bytes=500 << 20) as sandbox:
+        asyncio.run(story(sandbox))
+
+
 def test_fork_stands_where_the_session_stands_and_shares_nothing(sandbox: Sandbox) -> None:
     async def story(session: SandboxSession) -> None:
         await session.run("import random, os\nx = [random.random()]\nopen('f', 'w').write('a')")

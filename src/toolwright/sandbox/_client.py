@@ -72,6 +72,9 @@ class Sandbox:
     Sessions: at most `max_sessions` are open; of those, `max_live_sessions` have a process (default: as many as memory allows at 64 MiB each), the one not
     used for longest losing its variables; so does one that was idle for `session_idle_s`. The next turn then says `session_reset`.
 
+    Memory: what running snippets are promised by their limits and what idle sessions hold stays below `total_memory_bytes` together (default: three quarters
+    of what is free at the start). Where it is short, the sessions not used for longest lose their variables, then snippets wait.
+
     Isolation: `strict` gives each snippet a process id namespace of its own; `cgroup` (True: the one this process is in, or a delegated folder) bounds its
     memory and processes by the kernel's count. `disable` switches layers off (some of landlock, namespaces, seccomp, user), for tests of weaker levels.
 
@@ -95,6 +98,7 @@ class Sandbox:
         zygotes: int | None = None,
         recycle_after: int = 5000,
         max_live_sessions: int | None = None,
+        total_memory_bytes: int | None = None,
         strict: bool = False,
         cgroup: bool | str | Path = False,
     ) -> None:
@@ -102,7 +106,8 @@ class Sandbox:
         if unknown := set(disable) - set(DISABLEABLE):
             raise UsageError(f"disable={sorted(unknown)} names no layer; give some of {', '.join(DISABLEABLE)}")
         counts = {"max_running": max_running, "max_sessions": max_sessions, "zygotes": zygotes}
-        for name, value in {**counts, "recycle_after": recycle_after, "max_live_sessions": max_live_sessions}.items():
+        counts |= {"recycle_after": recycle_after, "max_live_sessions": max_live_sessions, "total_memory_bytes": total_memory_bytes}
+        for name, value in counts.items():
             if value is not None and value < 1:
                 raise UsageError(f"{name}={value} is out of range; give 1 or more")
         self.limits = SandboxLimits() if limits is None else limits
@@ -116,6 +121,7 @@ class Sandbox:
         self._zygotes = {LIGHT: full if zygotes is not None and not preload else max(1, full // 4), FULL: full}
         self._recycle_after = recycle_after
         self._max_live_sessions = max_live_sessions
+        self._total_memory_bytes = total_memory_bytes
         self._strict = strict
         self._cgroup = cgroup if isinstance(cgroup, bool) else str(cgroup)
         self._preload = tuple(preload)
@@ -339,6 +345,7 @@ class Sandbox:
             "max_running": self._max_running,
             "max_sessions": self._max_sessions,
             "max_live_sessions": self._max_live_sessions or _sessions_in_memory(),
+            "total_memory_bytes": self._total_memory_bytes,
             "session_idle_s": self._session_idle_s,
             "spares": self._spares,
             "spare_limits": limits_to_wire(self.limits),

@@ -115,7 +115,12 @@ class Child:
         self.asked = time.monotonic()
         self.idle_since = self.asked
         self.done_code: str | None = None
+        self.overdrawn = False
+        """It used too much between two turns, and must go."""
+        self.held_bytes = 0
+        """Of a session between turns: the memory it took since its start and did not give back."""
         self._idle_cpu_s = 0.0
+        self._bytes_before: int | None = None
         self._pid = 0
         self._delays = -1
         self._place: CgroupPlace | None = None
@@ -192,6 +197,8 @@ class Child:
         if self.turn is not None:
             self.turn.started = time.monotonic()
             self.turn.starved_s = 0.0
+            if self._bytes_before is None and self.session:
+                self._bytes_before = _own_bytes(self.pid)
             if self.session:  # another child's life is one turn, and what it waited before is little
                 self.turn.cpu_before_s, self.turn.starved_before_s = self.cpu_used_s(), self._delay_before_s()
 
@@ -326,7 +333,8 @@ class Child:
                 self.stop("infra")
         elif turn is None:
             if self.session and (self.cpu_used_s() - self._idle_cpu_s > self.limits.cpu_s or self._unbounded()):
-                self.kill()  # a thread, or a forged end of turn, works on behind the clocks' back
+                self.overdrawn = True  # a thread, or a forged end of turn, works on behind the clocks' back
+            self._note_held()
         elif turn.interrupted is not None:
             if now - turn.interrupted > _GRACE_S:
                 self.kill()
@@ -344,6 +352,9 @@ class Child:
             self._watched = now
             if self._unbounded():
                 self.stop("policy")
+
+    def _note_held(self) -> None:
+        self.held_bytes = max(_own_bytes(self.pid) - (self._bytes_before or 0), 0)
 
     def _unbounded(self) -> bool:
         """Whether it uses more than it may of what only watching bounds."""
@@ -401,6 +412,7 @@ class Child:
         code = int(self.done_code) if self.done_code is not None and self.done_code.isdigit() else 1
         outcome = turn.stopped_for or _by_code(code, turn)
         self.idle_since, self._idle_cpu_s = time.monotonic(), self.cpu_used_s()
+        self._note_held()
         self.turn = None
         return _verdict(turn, outcome, exit_code=code if turn.stopped_for is None else None)
 
@@ -477,6 +489,16 @@ def _threads(pid: int) -> int:
         return os.stat(f"/proc/{pid}/task").st_nlink - 2
     except OSError:
         return 0
+
+
+def _own_bytes(pid: int) -> int:
+    """Memory the process has that is no file's, with what it shares with the zygote; 0 where the kernel does not tell."""
+    try:
+        with open(f"/proc/{pid}/statm") as stream:
+            _, resident, of_files, *_ = stream.read().split()
+    except (OSError, ValueError):
+        return 0
+    return (int(resident) - int(of_files)) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _run_delay_s(pid: int) -> float:

@@ -31,6 +31,8 @@ _MOST_ATTEMPTS = 3
 _START_S = 60.0
 _QUICK_DEATHS = 3
 _SHARE_OF_MEMORY = 0.75
+_WORTH_ENDING = 1 << 20
+"""Bytes that a session must hold for its end to help."""
 _KEY_CHARACTERS = 200
 _ALL_LAYERS = 4
 
@@ -77,7 +79,7 @@ class Supervisor:
         self._last_words = "a helper process ended without a word"
         self._number = 0
         self._open = True
-        self._memory_bytes = _memory_for_children()
+        self._memory_bytes = config["total_memory_bytes"] or _memory_for_children()
         self._cgroup, self._cgroup_layer = _try_cgroup(config["cgroup"])
         link.setblocking(False)
         self._loop.watch(link.fileno(), self._accept)
@@ -221,12 +223,23 @@ class Supervisor:
             turn, limits = connection.turn, connection.limits
             if turn is None or limits is None:
                 continue
-            promised = sum(child.limits.memory_bytes for child in self._busy)
-            if promised and promised + limits.memory_bytes > self._memory_bytes:
+            if not self._has_memory(connection, limits):
                 self._queue.push_front(key, connection)
                 break
             self._start(connection, turn, limits)
         self._refill()
+
+    def _has_memory(self, connection: Connection, limits: Limits) -> bool:
+        """Whether there is memory for one more: promised to what runs, held by sessions that wait. Of those the least recently used end where it is short."""
+        promised = sum(child.limits.memory_bytes for child in self._busy) + limits.memory_bytes
+        waiting = [child for child in self._sessions.values() if child.turn is None and child is not connection.child and child.held_bytes >= _WORTH_ENDING]
+        held = sum(child.held_bytes for child in waiting)
+        for child in waiting:
+            if promised + held <= self._memory_bytes:
+                break
+            self._end_session(child)
+            held -= child.held_bytes
+        return not self._busy or promised + held <= self._memory_bytes
 
     def _start(self, connection: Connection, turn: Turn, limits: Limits) -> None:
         if connection.child is None:
@@ -295,8 +308,15 @@ class Supervisor:
         if len(self._sessions) >= self._config["max_live_sessions"]:
             idle = next((child for child in self._sessions.values() if child.turn is None), None)
             if idle is not None:
-                del self._sessions[idle.number]
-                idle.kill()
+                self._end_session(idle)
+
+    def _end_session(self, child: Child) -> None:
+        """Take the process of a session that waits. Its next turn says so; that may be here before this process is gone, and must not end with it."""
+        self._sessions.pop(child.number, None)
+        child.kill()
+        owner = self._owners.pop(child.number, None)
+        if owner is not None:
+            owner.child, owner.was_reset = None, True
 
     # ---- children ----
 
@@ -338,9 +358,9 @@ class Supervisor:
             return
         child.check(now)
         owner = self._owners.get(child.number)
-        idle = child.session and child.ready and child.turn is None and owner is not None and owner.turn is None
-        if idle and now - child.idle_since > self._config["session_idle_s"]:
-            child.kill()
+        waits = child.session and child.ready and child.turn is None and owner is not None
+        if waits and (child.overdrawn or (owner is not None and owner.turn is None and now - child.idle_since > self._config["session_idle_s"])):
+            self._end_session(child)
         else:
             self._set_clock(child)
 
@@ -456,7 +476,7 @@ class Supervisor:
         child.drain()
         connection, verdict = self._owners.get(child.number), None
         if connection is None:
-            self._spare_deaths += not zygote.retiring
+            self._spare_deaths += not (zygote.retiring or child.session)
         else:
             if child.session and child.turn is not None and child.done_code is not None:
                 self._finish(connection, child.finish_turn())
