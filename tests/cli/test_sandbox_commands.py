@@ -66,6 +66,15 @@ def test_limits_end_it_with_124_and_what_was_printed_is_there(capsys, monkeypatc
     assert "MemoryError" in err
 
 
+def test_long_output_is_passed_on_whole_and_what_is_too_long_is_told(capsys, monkeypatch):
+    code, out, err = run_code(capsys, monkeypatch, "print('x' * 5_000_000)")
+    assert (code, len(out), err) == (0, 5_000_001, "")
+    code, out, err = run_code(capsys, monkeypatch, "for _ in range(20): print('x' * (1 << 20))")
+    assert code == 0 and len(out) < (16 << 20) + 100 and "bytes left out" in out
+    assert err == "sandbox: of a stream longer than 16 MiB only the beginning and the end were kept\n"
+    assert run_code(capsys, monkeypatch, "'a value is not shown' * (1 << 20)") == (0, "", "")
+
+
 def test_json_has_everything_and_the_exit_code_stays(capsys, monkeypatch):
     code, out, err = run_code(capsys, monkeypatch, "print(1)\nimport sys\nsys.exit(3)", "--json")
     told = json.loads(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import subprocess
 import sys
 import threading
@@ -196,10 +197,10 @@ def test_no_more_memory_is_promised_than_there_is() -> None:
     with Sandbox(preload=(), spares=0, max_running=4, total_memory_bytes=200 << 20) as sandbox:
         sandbox.run_sync("1")
         large = asyncio.run(spans(sandbox, 128))
-        assert all(before[1] <= after[0] for before, after in zip(large, large[1:], strict=False)), "one at a time, as two would be promised too much"
+        assert all(before[1] <= after[0] for before, after in itertools.pairwise(large)), "one at a time, as two would be promised too much"
         assert len(asyncio.run(spans(sandbox, 1024))) == 4, "one that asks for more than there is runs alone, not never"
         small = asyncio.run(spans(sandbox, 32))
-        assert any(before[1] > after[0] for before, after in zip(small, small[1:], strict=False)), "there is memory for all four"
+        assert any(before[1] > after[0] for before, after in itertools.pairwise(small)), "there is memory for all four"
 
 
 def test_more_requests_than_places_all_come_through() -> None:

@@ -16,6 +16,8 @@ sandbox = typer.Typer(help="Run Python in the sandbox, and see what isolation it
 EXIT_LIMIT = 124
 """Exit code for time, memory and output limits, as `timeout` uses it."""
 EXIT_INFRA = 125
+_OUTPUT_BYTES = 16 << 20
+"""Kept of each stream: far more than a model would be shown."""
 
 
 @sandbox.command()
@@ -35,7 +37,7 @@ def run(
         raise UsageError(f"timeout = {timeout:g}, but it goes from 0.01 to 86400 seconds")
     if not 16 <= memory <= 1 << 26:
         raise UsageError(f"memory = {memory}, but it goes from 16 MiB to {1 << 26}")
-    limits = SandboxLimits(wall_s=timeout, cpu_s=timeout, memory_bytes=memory << 20)
+    limits = SandboxLimits(wall_s=timeout, cpu_s=timeout, memory_bytes=memory << 20, output_bytes=_OUTPUT_BYTES)
     code = read_source(file)
     with Sandbox(limits=limits, allow_degraded=allow_degraded) as box:
         result = box.run_sync(code, seed=seed)
@@ -44,6 +46,8 @@ def run(
     else:
         _pass_on(result.stdout, sys.stdout, raw=raw)
         _pass_on(result.stderr, sys.stderr, raw=raw)
+        if result.truncated and any(len(text.encode()) > _OUTPUT_BYTES for text in (result.stdout, result.stderr)):  # else it is the value, not shown here
+            typer.echo(f"sandbox: of a stream longer than {_OUTPUT_BYTES >> 20} MiB only the beginning and the end were kept", err=True)
         if result.outcome not in (Outcome.OK, Outcome.ERROR):
             typer.echo(f"sandbox: {result.outcome.value}{': ' + printable(result.error) if result.error else ''}", err=True)
     raise typer.Exit(_exit_code(result))
