@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from toolwright.sandbox import Outcome, Sandbox, SandboxLimits, _session
+from toolwright.sandbox import Outcome, Sandbox, SandboxLimits, _session, _zygote
 from toolwright.sandbox._wire import HEAD, pack_message
 
 LIMITS = SandboxLimits(wall_s=30.0, cpu_s=2.0, memory_bytes=128 << 20)
@@ -449,6 +449,18 @@ def test_level_2_leaves_no_folder_behind(monkeypatch: pytest.MonkeyPatch) -> Non
         assert os.listdir(parent) == []
     finally:
         shutil.rmtree(parent)
+
+
+def test_only_scratch_folders_that_nobody_holds_are_swept(tmp_path: Path) -> None:
+    unseen = 0  # no process has this id: as in another container that shares the folder
+    first, held = _zygote.make_scratch_root([str(tmp_path)], unseen)
+    second, also = _zygote.make_scratch_root([str(tmp_path)], unseen)
+    (tmp_path / "toolwright-sandbox-0-link").symlink_to(tmp_path)
+    os.close(held)
+    third, last = _zygote.make_scratch_root([str(tmp_path)], unseen)
+    assert {str(path) for path in tmp_path.iterdir() if not path.is_symlink()} == {second, third}, first
+    os.close(also)
+    os.close(last)
 
 
 def test_spares_are_used_replaced_and_taken_down() -> None:

@@ -30,6 +30,7 @@ from toolwright.sandbox._wire import HELLO
 
 _SOCKET_FD = 3
 _SCRATCH_PREFIX = "toolwright-sandbox-"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WARM_UP = """
 import sympy as s
 x, y = s.symbols("x y")
@@ -79,7 +80,9 @@ class Zygote:
         self._enter_namespaces()
         self._preload()
         if not self._private_root:
-            self._scratch_root = _make_scratch_root(self._config["scratch_parents"], os.getppid())
+            self._scratch_root, fd = make_scratch_root(self._config["scratch_parents"], os.getppid())
+            _out_of_the_way(fd)
+            os.close(fd)
             self._open_anchors()
         self._drop_user(proc_fd)
         if self._can_mount:
@@ -315,21 +318,39 @@ def _move_module(module: ModuleType, moved: Any) -> None:
         loader.path = moved(loader.path)
 
 
-def _make_scratch_root(parents: Sequence[str], supervisor: int) -> str:
-    """A folder for scratch directories on the host; folders of supervisors that were killed are swept away."""
+def make_scratch_root(parents: Sequence[str], supervisor: int) -> tuple[str, int]:
+    """A folder for scratch directories on the host, and a descriptor that locks it while any process holds that; folders of the dead are swept away."""
     for parent in parents:
         for name in os.listdir(parent) if os.path.isdir(parent) else ():
             owner = name.removeprefix(_SCRATCH_PREFIX).split("-")[0]
             folder = f"{parent}/{name}"
-            if name.startswith(_SCRATCH_PREFIX) and owner.isdigit() and not os.path.exists(f"/proc/{owner}") and not os.path.islink(folder):
+            if name.startswith(_SCRATCH_PREFIX) and owner.isdigit() and not os.path.exists(f"/proc/{owner}") and _abandoned(folder):
                 remove_tree(folder)
         folder = f"{parent}/{_SCRATCH_PREFIX}{supervisor}-{os.urandom(4).hex()}"
         try:
             os.mkdir(folder, 0o711)
         except OSError:
             continue  # the next parent may be writable
-        return folder
+        fd = os.open(folder, _FOLDER)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        return folder, fd
     raise OSError(f"no scratch folder can be made in any of {', '.join(parents)}")
+
+
+def _abandoned(folder: str) -> bool:
+    """Whether nobody holds the folder. Its owner's id alone does not tell: another container may share the parent, and have its own ids."""
+    try:
+        fd = os.open(folder, _FOLDER)
+    except OSError:
+        return False  # a link, or another user's
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def _level(layers: dict[str, tuple[bool, str]]) -> int:
