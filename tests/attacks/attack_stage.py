@@ -68,7 +68,9 @@ class Stage:
         self.user = user or ("root" if os.geteuid() == 0 else "other")
         os.environ[SECRET_NAME] = SECRET
         self.sandbox = self.fresh(limits=LIMITS)
-        self._session: SandboxSession | None = None
+        self._stack = contextlib.AsyncExitStack()
+        self._sessions: dict[SandboxLimits, SandboxSession] = {}
+        """Of the story that is played, where it is played in sessions."""
         self._rest: tuple[int, int, int] | None = None
 
     def fresh(self, **options: Any) -> Sandbox:
@@ -107,12 +109,13 @@ class Stage:
 
     # ---- playing ----
 
-    async def run(self, code: str, *, limits: SandboxLimits | None = None) -> SandboxResult:
-        """The code, in the stage's way: in a process of its own, or as a turn of the story's session."""
+    async def run(self, code: str, *, limits: SandboxLimits = LIMITS) -> SandboxResult:
+        """The code, in the stage's way: in a process of its own, or as a turn of the story's session with those limits."""
         if self.way == "one-shot":
             return await self.sandbox.run(code, limits=limits)
-        assert self._session is not None
-        return await self._session.run(code)
+        if limits not in self._sessions:
+            self._sessions[limits] = await self._stack.enter_async_context(self.sandbox.session(limits=limits))
+        return await self._sessions[limits].run(code)
 
     async def play(self, each: Case | Story, way: str) -> Record:
         """How it went; what did not hold is told, not raised."""
@@ -163,11 +166,8 @@ class Stage:
 
     async def _play_story(self, story: Story) -> Record:
         begin = time.monotonic()
-        if self.way == "session":
-            async with self.sandbox.session() as self._session:
-                ends = await story.play(self)
-            self._session = None
-        else:
+        self._sessions.clear()
+        async with self._stack:
             ends = await story.play(self)
         return self._record(story, ends, elapsed_s=time.monotonic() - begin)
 

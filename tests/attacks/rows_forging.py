@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from typing import TYPE_CHECKING
 
 from attack_rows import CPU, ERROR, MEMORY, OK, SHORT, WALL, Case, Check, Row, Story, dies_of, either, ends, fails, says
+from rows_secrets import NOT_FOUND, PATIENT, memory_search
 
 from toolwright.sandbox import Outcome, SandboxResult
 
@@ -49,7 +51,9 @@ def value(text: str) -> Check:
 
 
 _FORGED = "import os, struct\ndef frame(kind, text): os.write(3, struct.pack('>cI', kind, len(text)) + text)\n"
-_REDUCE = "import os\nclass A:\n def __reduce__(self): return os.system, ('touch forged',)\n"
+_TOUCH = "touch /tmp/toolwright-attack"
+"""Leaves a mark, for which is looked after every attack: the caller itself would do it, if it took a text for a pickle."""
+_REDUCE = f"import os\nclass A:\n def __reduce__(self): return os.system, ({_TOUCH!r},)\n"
 
 CASES = [
     Case(
@@ -95,10 +99,10 @@ CASES = [
     Case(
         66,
         "repr as a pickle",
-        _REDUCE + " def __repr__(self): return \"cos\\nsystem\\n(S'touch forged'\\ntR.\"\nA()",
-        lambda r: r.outcome is OK and isinstance(r.value, str),
+        _REDUCE + f" def __repr__(self): return \"cos\\nsystem\\n(S'{_TOUCH}'\\ntR.\"\nA()",
+        lambda r: r.outcome is OK and r.value == f"cos\nsystem\n(S'{_TOUCH}'\ntR.",
     ),
-    Case(66, "pickle printed", _REDUCE + "import pickle, sys\nsys.stdout.buffer.write(pickle.dumps(A()))", ends(OK, ERROR)),
+    Case(66, "pickle printed", _REDUCE + "import pickle, sys\nsys.stdout.buffer.write(pickle.dumps(A()))", lambda r: r.outcome is OK and _TOUCH in r.stdout),
     Case(67, "os._exit(0)", "import os; os._exit(0)\n6*7", no_value),
     Case(67, "sys.exit(0)", "import sys; sys.exit(0)\n6*7", no_value),
     Case(67, "SystemExit", "raise SystemExit\n6*7", no_value),
@@ -197,10 +201,10 @@ async def _libraries(stage: Stage) -> str:
 
 
 async def _answers(stage: Stage) -> str:
-    """The caller holds an expected answer, as a grader does; a snippet looks wherever it can."""
+    """The caller holds an expected answer, as a grader does, before the sandbox starts; a snippet looks wherever it can."""
     answer = f"gold-{secrets.token_hex(8)}"
     hunt = """
-import ctypes, gc, os, re, sys
+import gc, os, re, sys
 pattern, found = 'go' + 'ld-[0-9a-f]{16}', []
 frame = sys._getframe()
 while frame is not None:
@@ -208,17 +212,17 @@ while frame is not None:
     frame = frame.f_back
 found += re.findall(pattern, ' '.join(sys.argv + sys.orig_argv) + str(dict(os.environ)))
 found += [i for o in gc.get_objects() if isinstance(o, (dict, list, tuple, set)) for i in o if isinstance(i, str) and re.fullmatch(pattern, i)]
-libc = ctypes.CDLL(None)
-libc.sbrk.restype = ctypes.c_void_p
-found += re.findall(pattern.encode(), ctypes.string_at(libc.sbrk(0) - (1 << 19), 1 << 19))
 for name in ('/proc/self/cmdline', f'/proc/{os.getppid()}/cmdline', f'/proc/{os.getppid()}/environ', f'/proc/{os.getppid()}/mem'):
     try: found += re.findall(pattern, open(name, errors='replace').read(1 << 20))
     except OSError: pass
 print(found)
 """
-    result = await stage.run(hunt)
-    assert result.stdout == "[]\n", result
-    assert answer not in result.stdout + result.stderr
+    async with contextlib.AsyncExitStack() as stack:
+        sandbox = stack.enter_context(stage.fresh(limits=PATIENT, preload=(), spares=0))
+        run = sandbox.run if stage.way == "one-shot" else (await stack.enter_async_context(sandbox.session())).run
+        for search, nothing in ((hunt, "[]"), (memory_search(answer), NOT_FOUND)):
+            result = await run(search)
+            assert result.stdout == nothing + "\n", result
     return "not found"
 
 

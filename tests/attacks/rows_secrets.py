@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from attack_rows import REFUSED, THROUGH, Case, Row, Story, either, fails, says
+from attack_rows import LIMITS, REFUSED, THROUGH, Case, Check, Row, Story, either, fails, says
 
 if TYPE_CHECKING:
     from attack_stage import Stage
@@ -38,16 +39,49 @@ def search():
     return found
 print(search())
 """
-_RAW_MEMORY = """
-import ctypes
-libc = ctypes.CDLL(None)
-libc.sbrk.restype = ctypes.c_void_p
-end = libc.sbrk(0)
-heap = ctypes.string_at(end - {size}, {size})
-print(heap.count({head!r} + {tail!r}))
+_MEMORY = """
+import ctypes, gc, os, re
+def parts():
+    libc = ctypes.CDLL(None)
+    libc.write.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)
+    libc.sbrk.restype = ctypes.c_void_p
+    reader, writer = os.pipe()
+    heap = libc.sbrk(0) >> 20
+    for block in sorted({{id(each) >> 20 for each in gc.get_objects()}} | set(range(heap - 8, heap + 1))):
+        for at in range(block << 20, (block + 1) << 20, 1 << 16):
+            size = libc.write(writer, at, 1 << 16)
+            if size > 0: yield os.read(reader, size)
+planted = ''.join(['what-it-pla', 'nted-itself'])
+searched = [({head!r}, {tail!r}), (b'what-it-pla', b'nted-itself')]
+patterns = [re.compile(re.escape(head) + b'(?=' + re.escape(tail) + b')') for head, tail in searched]
+found = [0, 0]
+for part in parts():
+    for at, pattern in enumerate(patterns): found[at] += len(pattern.findall(part))
+print(found[0], found[1] > 0)
 """
-_GAI = either(fails("socket.gaierror", "PermissionError", "OSError"))
-_URL = fails("urllib.error.URLError", "PermissionError", "OSError")
+"""Looks through all the memory that Python's own objects and the C heap lie in, without ever having the word it looks for in one piece there."""
+NOT_FOUND = "0 True"
+"""What it prints then: nothing of the other's, and what it planted itself, so that it is seen to look."""
+
+
+def memory_search(word: str) -> str:
+    """A snippet that counts how often the word stands in its memory."""
+    head, tail = word[: len(word) // 2].encode(), word[len(word) // 2 :].encode()
+    return _MEMORY.format(head=head, tail=tail)
+
+
+_AT_ONCE_S = 3.0
+"""Less than a name or a connection that is waited for takes to fail, more than an import on a busy machine."""
+PATIENT = replace(LIMITS, cpu_s=10.0)
+
+
+def at_once(*names: str) -> Check:
+    """It failed with one of these, and not because it had waited in vain."""
+    return lambda result: fails(*names)(result) and result.wall_s < _AT_ONCE_S
+
+
+_GAI = at_once("socket.gaierror", "PermissionError", "OSError")
+_URL = at_once("urllib.error.URLError", "PermissionError", "OSError")
 
 CASES = [
     Case(54, "its name", f"import os; print(os.environ.get({SECRET_NAME!r}), os.getenv('HF_TOKEN'))", says("None None")),
@@ -58,7 +92,7 @@ CASES = [
         says("None"),
     ),
     Case(55, "frames and heap", _SEARCH, says("[]")),
-    Case(55, "raw memory", _RAW_MEMORY.format(size=1 << 20, head=b"hunter2-in-", tail=b"the-environment"), says("0")),
+    Case(55, "raw memory", memory_search(SECRET), says(NOT_FOUND), limits=PATIENT),
     Case(55, "harness by its name", "import toolwright.sandbox", fails("ModuleNotFoundError")),
     Case(55, "harness by its path", "import sys; print([n for n in sys.modules if n.startswith('toolwright')])", says("[]")),
     Case(57, "TCP", "import socket; socket.create_connection(('127.0.0.1', 22), 1)", REFUSED),
@@ -97,14 +131,13 @@ async def _before(stage: Stage) -> str:
     word = f"swordfish-{secrets.token_hex(8)}"
     first = await stage.sandbox.run(f"x = {word!r}; print(x)")
     assert first.stdout == word + "\n", first
+    result = await stage.run(memory_search(word), limits=PATIENT)
+    assert result.stdout == NOT_FOUND + "\n", result
     head, tail = word[:10], word[10:]
-    heap = _RAW_MEMORY.format(size=1 << 19, head=head.encode(), tail=tail.encode())
     objects = f"import gc\nhead, tail = {head!r}, {tail!r}\nprint(sum(isinstance(i, str) and head + tail in i"
     objects += " for o in gc.get_objects() if isinstance(o, (dict, list, tuple, set)) for i in o))"
-    for search in (heap, objects):
-        result = await stage.run(search)
-        # The search's own constants may lie on the heap joined by chance of the compiler, once; the run before would show more.
-        assert result.stdout in ("0\n", "1\n") if search is heap else result.stdout == "0\n", result
+    result = await stage.run(objects, limits=PATIENT)
+    assert result.stdout == "0\n", result
     return "not found"
 
 
