@@ -74,7 +74,9 @@ def tabulate(records: Sequence[Record], skipped: Sequence[Record], rows: dict[in
 def claims(records: Sequence[Record], tables: dict[str, Any]) -> list[dict[str, Any]]:
     held = sum(not record["why"] for record in records)
     whole = {row["number"] for row in tables["rows"] if row["played"]} == set(range(1, 101)) and not tables["skipped"]
-    text = "every attack ends as documented, at levels 3, 2 and 1, one-shot and in sessions, as root and as user 65534; afterwards nothing is left"
+    text = (
+        "every attack ends as documented, at levels 3, 2 and 1, as root and as user 65534, one-shot and, where it can be a turn, in sessions; nothing is left"
+    )
     made = [
         claim("attacks-held", text, "100 rows", Measured(held), Measured(len(records)), seen=held == len(records) if whole or held < len(records) else None)
     ]

@@ -206,11 +206,11 @@ _HARMS_ITSELF = {23, 63, 65, 75, 77}
 
 def lateness(result: SandboxResult, elapsed_s: float, limits: SandboxLimits, *, session: bool) -> float | None:
     """How far beyond its time limit a run ended; None where it met none."""
+    grace_s = GRACE_S if session and result.session_reset else 0.0  # a turn that would not end when asked spins on through it
     if result.outcome is Outcome.TIMEOUT_WALL:
-        return elapsed_s - limits.wall_s - (GRACE_S if session and result.session_reset else 0.0)
+        return elapsed_s - limits.wall_s - grace_s
     if result.outcome is Outcome.TIMEOUT_CPU:
-        # A turn that would not end when asked spins on through the grace, on every core it has threads for.
-        return None if session and result.session_reset else result.cpu_s - limits.cpu_s
+        return result.cpu_s - limits.cpu_s - grace_s
     return None
 
 
