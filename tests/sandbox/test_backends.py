@@ -186,6 +186,12 @@ def test_the_callers_secrets_are_not_seen(backend: SandboxBackend) -> None:
     assert result.ok and "TOOLWRIGHT_TEST_SECRET" not in result.stdout
 
 
+def test_the_machines_name_is_not_told(backend: SandboxBackend) -> None:
+    if not backend.capabilities().layer("namespaces").active:
+        pytest.skip("without a namespace for it, the name is the machine's")
+    assert run(backend, "import os; os.uname().nodename").value == "'sandbox'"
+
+
 def test_runs_share_nothing(backend: SandboxBackend) -> None:
     assert run(backend, "import os, builtins\nopen('note', 'w').write('x')\nos.environ['E'] = '1'\nbuiltins.len = None\nleft = 1").ok
     assert run(backend, "import os\nprint(os.listdir('.'), os.environ.get('E'), len('ab'), 'left' in globals())").stdout == "[] None 2 False\n"

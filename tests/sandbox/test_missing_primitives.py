@@ -66,6 +66,27 @@ def test_without_seccomp_it_is_level_0_and_refused_even_where_level_1_is_accepte
         assert "allow_unsafe=True" in found[way]["refused"] and "seccomp" in found[way]["refused"]
 
 
+def test_limits_that_do_not_hold_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process has none of them; each in turn is set, until nothing can be exceeded any more."""
+    monkeypatch.chdir(tmp_path)
+    script = """
+import json, os, resource
+from toolwright.sandbox._child import Job
+from toolwright.sandbox._probe import limits_hold
+job = Job(id=0, memory_bytes=64 << 20, file_bytes=4096, cpu_s=1, threads=1, output_bytes=1, session=False)
+said = [limits_hold(job, may_write=True)]
+used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()
+for name, value in (('AS', used + (64 << 20)), ('NOFILE', 64), ('FSIZE', 4096)):
+    resource.setrlimit(getattr(resource, 'RLIMIT_' + name), (value, value))
+    said.append(limits_hold(job, may_write=True))
+print(json.dumps(said), os.listdir('.'))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    memory, descriptors, files, nothing = json.loads(done.stdout.partition("]")[0] + "]")
+    assert ("memory" in memory, "descriptors" in descriptors, "files" in files, nothing) == (True, True, True, ""), done.stdout
+    assert done.stdout.endswith("[]\n"), "it leaves nothing"
+
+
 def test_lower_hard_limits_are_kept_and_do_not_fail_every_snippet() -> None:
     found = facts("low_limits")
     assert len(found["found"]) == len(found["hard"])

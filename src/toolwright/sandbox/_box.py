@@ -250,7 +250,7 @@ def _command(setting: Setting, fds: dict[str, int], job: dict[str, Any] | None, 
         **fds,
     }
     spaces = (*_SPACES, *_DROP_ROOT) if root else ("--unshare-all",)
-    command = [program, *spaces, "--as-pid-1", "--die-with-parent", "--new-session"]
+    command = [program, *spaces, "--as-pid-1", "--die-with-parent", "--new-session", "--hostname", "sandbox"]
     shown = _outermost([*readable, python, str(_launch._ROOM)])
     for folder in sorted({str(parent) for path in shown for parent in Path(path).parents} - {"/"}):
         command += ["--perms", "0755", "--dir", folder]  # bubblewrap alone would make some of them for root only

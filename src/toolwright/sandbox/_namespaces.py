@@ -5,7 +5,9 @@ Leaves out what every child gets for itself (`_child`). Each step says why it co
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,12 +25,14 @@ def enter() -> None:
 
     Root does it as root; any other user through a user namespace.
     """
-    if os.geteuid() == 0:
-        _linux.unshare(_ALL)
-        return
     uid, gid = os.geteuid(), os.getegid()
-    _linux.unshare(_ALL | CLONE_NEWUSER)
-    _map_user("/proc/self", uid, gid)
+    if uid == 0:
+        _linux.unshare(_ALL)
+    else:
+        _linux.unshare(_ALL | CLONE_NEWUSER)
+        _map_user("/proc/self", uid, gid)
+    with contextlib.suppress(OSError):  # the machine's own name tells little
+        socket.sethostname("sandbox")
 
 
 def enter_user(proc_fd: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -17,6 +18,8 @@ from toolwright.sandbox._slot import Slot
 
 _REPORT_FD = 2
 _PATIENCE_S = 20
+_DESCRIPTORS = 65
+"""One more than a child may have."""
 _RARELY_LOADED = ("colorsys", "sndhdr", "cmd", "fileinput")
 Layers = dict[str, tuple[bool, str]]
 
@@ -38,7 +41,7 @@ def try_layers(lock: Lock, slot: Slot, disabled: Collection[str], *, reading_onl
     whole = _in_child(lambda: _whole_holds(lock, slot, may_write=may_write))
     if whole:
         raise OSError(f"the lock-down does not work on this machine: {whole}")
-    layers["limits"] = (True, "memory, CPU, file size, descriptors")
+    layers["limits"] = (True, "memory, file size and descriptors hold: tried in a throwaway child; CPU time and threads besides")
     return lock, layers
 
 
@@ -124,7 +127,7 @@ def try_namespace_fork() -> NamespaceFork:
 
 def _whole_holds(lock: Lock, slot: Slot, *, may_write: bool) -> str:
     """All layers together, and the libraries still to be reached under them."""
-    job = Job(id=0, memory_bytes=256 << 20, file_bytes=1 << 16, cpu_s=_PATIENCE_S, threads=8, output_bytes=1 << 12, session=False)
+    job = Job(id=0, memory_bytes=256 << 20, file_bytes=1 << 12, cpu_s=_PATIENCE_S, threads=8, output_bytes=1 << 12, session=False)
     said = os.dup(_REPORT_FD)
     lock_down(lock, job, (said, said, said), slot, os.getppid())
     for name in _RARELY_LOADED:
@@ -135,5 +138,27 @@ def _whole_holds(lock: Lock, slot: Slot, *, may_write: bool) -> str:
     if may_write or lock.filter is None:
         with open("trial", "w") as stream:
             stream.write("x")
+        os.remove("trial")
+    return limits_hold(job, may_write=may_write or lock.filter is None)
+
+
+def limits_hold(job: Job, *, may_write: bool) -> str:
+    """What of the job's limits can be exceeded; the empty string is good. Without `may_write` no file is tried."""
+    with contextlib.suppress(MemoryError):
+        bytes(job.memory_bytes + (32 << 20))  # asked for but untouched
+        return "more memory than allowed can be had"
+    held: list[int] = []
+    with contextlib.suppress(OSError):
+        while len(held) < _DESCRIPTORS:
+            held.append(os.dup(_REPORT_FD))
+    for fd in held:
+        os.close(fd)
+    if len(held) == _DESCRIPTORS:
+        return "more descriptors than allowed can be had"
+    if may_write:
+        with contextlib.suppress(OSError), open("trial", "wb", buffering=0) as stream:
+            while stream.tell() <= job.file_bytes:
+                stream.write(bytes(job.file_bytes))
+            return "files can be larger than allowed"
         os.remove("trial")
     return ""
