@@ -197,10 +197,11 @@ def sample_texts(mixture: Mixture, data: Path, *, count: int, seed: int) -> Iter
 
 
 def describe(mixture: Mixture) -> dict[str, Any]:
-    """What goes into the model card."""
+    """What goes into the model card; *kits* is their share of the word problems."""
     return {
         "gsm8k_train": mixture.gsm8k,
         "arithmetic": mixture.arithmetic,
         "word_problems": round(1 - mixture.gsm8k - mixture.arithmetic, 3),
+        "kits": mixture.kits,
         "retool": mixture.retool,
     }
