@@ -95,6 +95,23 @@ async def _killed_zygote(stage: Stage) -> str:
     return "run again, all right"
 
 
+async def _killed_under_a_turn(stage: Stage) -> str:
+    """A turn is not run twice, as its first part may have happened: it is told as the sandbox's failure, with its variables, and the next one starts anew."""
+    with stage.fresh(limits=_PATIENT, preload=(), spares=0) as sandbox:
+        async with sandbox.session() as session:
+            assert (await session.run("x = 1")).ok
+            assert sandbox._link is not None
+            running = asyncio.create_task(session.run("import time; time.sleep(20)"))
+            await asyncio.sleep(0.3)
+            for pid in children(sandbox._link.process.pid):
+                os.kill(pid, signal.SIGKILL)
+            result = await running
+            assert (result.outcome, result.session_reset, result.level) == (Outcome.INFRA, True, stage.level), result
+            result = await session.run("x")
+            assert (result.error, result.session_reset) == ("NameError: name 'x' is not defined", False), result
+    return "told as infra and as reset"
+
+
 async def _wedged_zygote(stage: Stage) -> str:
     with stage.fresh(limits=_PATIENT, preload=(), spares=0) as sandbox:
         await sandbox.run("1")
@@ -311,6 +328,7 @@ async def _legitimate(stage: Stage) -> str:
 
 STORIES = [
     Story(89, "killed", _killed_zygote),
+    Story(89, "killed under a session's turn", _killed_under_a_turn, ways=("session",)),
     Story(89, "standing still", _wedged_zygote, levels=(3, 2), slow=True),
     Story(90, "killed caller", _dead_caller),
     Story(91, "cancelled", _given_up),
