@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import errno
 import json
 import os
@@ -145,18 +146,42 @@ def read_only_everywhere() -> Facts:
 
 
 def few_descriptors() -> Facts:
-    """The helpers inherit a small limit: what cannot be served is the sandbox's fault, and told as that; the next ones are served."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (40, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    """The supervisor may have few: what cannot be served is the sandbox's fault, and told as that; what was there before goes on, and so do the next ones."""
 
-    async def crowd(sandbox: Sandbox) -> list[SandboxResult]:
-        return await asyncio.gather(*(sandbox.run("import time; time.sleep(0.3); 7") for _ in range(24)))
+    async def crowd(sandbox: Sandbox) -> tuple[list[SandboxResult], list[SandboxResult]]:
+        async with sandbox.session() as session:
+            await session.run("x = 41")
+            resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (60, 60))
+            results = await asyncio.gather(*(sandbox.run("import time; time.sleep(0.3); 7") for _ in range(24)))
+            return results, [await session.run("x + 1"), await sandbox.run("1 + 1")]
 
     with Sandbox(preload=(), spares=0, max_running=24) as sandbox:
         sandbox.run_sync("1")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (400, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-        results = asyncio.run(crowd(sandbox))
-        outcomes = sorted({str(result.outcome) for result in results})
-        return {"outcomes": outcomes, "values": sorted({result.value for result in results if result.ok} - {None}), "after": told(sandbox.run_sync("1 + 1"))}
+        assert sandbox._link is not None
+        supervisor = sandbox._link.process.pid
+        results, after = asyncio.run(crowd(sandbox))
+        return {
+            "outcomes": sorted({str(result.outcome) for result in results}),
+            "reasons": sorted({str(result.error) for result in results} - {"None"}),
+            "values": sorted({result.value for result in results if result.ok} - {None}),
+            "after": [told(result)[:2] for result in after],
+            "replaced": sandbox._link.process.pid != supervisor,
+        }
+
+
+def low_soft_limit() -> Facts:
+    """As on most machines: few descriptors unless one asks for more, and more sessions than those would do for."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+    async def crowd(sandbox: Sandbox) -> list[Any]:
+        async with contextlib.AsyncExitStack() as stack:
+            sessions = [await stack.enter_async_context(sandbox.session()) for _ in range(60)]
+            first = [await session.run(f"x = {n}") for n, session in enumerate(sessions)]
+            again = [await session.run("x") for session in sessions]
+        return [all(result.ok for result in first), [result.value for result in again] == [str(n) for n in range(60)]]
+
+    with Sandbox(preload=(), spares=0, max_live_sessions=60) as sandbox:
+        return {"right": asyncio.run(crowd(sandbox))}
 
 
 def no_fork() -> Facts:
@@ -185,6 +210,7 @@ SCENARIOS: dict[str, Callable[[], Facts]] = {
         read_only_tmp,
         read_only_everywhere,
         few_descriptors,
+        low_soft_limit,
         no_fork,
     )
 }

@@ -5,8 +5,10 @@ Outcome, exit code, signal and times come from the kernel and from what the supe
 
 from __future__ import annotations
 
+import errno
 import math
 import os
+import resource
 import signal
 import socket
 import time
@@ -31,6 +33,8 @@ FORK_S = 6.0
 _FRAME_ROOM = 256
 """What a frame may have beyond the output limit: the note on what was left out."""
 _WHY_CHARACTERS = 500
+_DESCRIPTORS_LEFT = 12
+"""For what cannot be refused: messages of zygotes bring descriptors, and clocks are read from files."""
 _MOST_FRAMES = 1000
 """In one turn. A child sends four at most; a snippet that floods the descriptor must not keep the supervisor busy."""
 _WATCH_S = 0.25
@@ -88,11 +92,23 @@ def _channels() -> tuple[int, int, int, int, socket.socket, socket.socket]:
     try:
         made += os.pipe2(os.O_CLOEXEC)
         made += os.pipe2(os.O_CLOEXEC)
-        return made[0], made[1], made[2], made[3], *socket.socketpair()
+        ours, theirs = socket.socketpair()
     except OSError:
         for fd in made:
             os.close(fd)
         raise
+    if scarce(theirs.fileno()):
+        for fd in made:
+            os.close(fd)
+        ours.close()
+        theirs.close()
+        raise OSError(errno.EMFILE, f"{os.strerror(errno.EMFILE)}; raise the limit of open files (ulimit -n), or have fewer sessions")
+    return made[0], made[1], made[2], made[3], ours, theirs
+
+
+def scarce(fd: int) -> bool:
+    """Whether so few descriptors are left after this one that who holds it could soon fail in the middle of something."""
+    return fd > resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _DESCRIPTORS_LEFT
 
 
 class Child:

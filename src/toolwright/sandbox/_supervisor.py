@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import time
@@ -23,7 +24,7 @@ from toolwright.sandbox._herd import Herd, Zygote
 from toolwright.sandbox._loop import EDGE, READ, WRITE, Loop
 from toolwright.sandbox._needs import Needs
 from toolwright.sandbox._queue import FairQueue
-from toolwright.sandbox._running import CORES, FORK_S, Child, Limits, Turn, last_line
+from toolwright.sandbox._running import CORES, FORK_S, Child, Limits, Turn, last_line, scarce
 from toolwright.sandbox._strays import kill_strays, reap
 from toolwright.sandbox._wire import EXITED, FAILED, HELLO, REPORT, STARTED
 
@@ -42,6 +43,8 @@ def main(argument: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's business
     _linux.adopt_orphans()
     _linux.hide_memory()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a session needs seven, and the usual soft limit is 1,024
     config = json.loads(argument)
     os.set_inheritable(config["link"], False)
     supervisor = Supervisor(socket.socket(fileno=config["link"]), config)
@@ -120,6 +123,9 @@ class Supervisor:
                 self._open = False
                 return
             for fd in fds:
+                if scarce(fd):
+                    os.close(fd)
+                    continue
                 connection = Connection(socket.socket(fileno=fd))
                 self._connections.add(connection)
                 self._loop.watch(fd, partial(self._serve, connection))
