@@ -62,13 +62,25 @@ def test_value_is_the_last_expression(sandbox: Sandbox, code: str, value: str | 
     assert result.value == value or (value is None and code == "lambda: 0" and str(result.value).startswith("<function"))
 
 
+LEAVINGS = (
+    "import os; os.utime('.', (123456789, 987654321))",
+    "open('f', 'w').write('x')",
+    "import os; os.mkdir('d'); os.listdir('.')",
+    "import os\nfor _ in range(50):\n open('f', 'w').close(); os.remove('f')",
+    "import os; os.listdir('.')",
+)
+
+
 @pytest.mark.parametrize("disable", [(), ("namespaces",)], ids=["level 3", "level 2"])
 def test_scratch_tells_nothing_of_the_run_before(disable: tuple[str, ...]) -> None:
-    look = "import os\nwhen = os.stat('.')\nos.listdir('.'), when.st_atime_ns, when.st_mtime_ns"
+    look = "import os\nwhen = os.stat('.')\nfound = os.listdir('.')\nopen('f', 'w').close()\n"
+    look += "found, when.st_atime_ns, when.st_mtime_ns, os.stat('f').st_ino if os.getcwd().startswith('/scratch') else 0"
     with Sandbox(preload=(), spares=0, zygotes=1, disable=disable, limits=LIMITS) as made:
-        for leave in ("import os; os.utime('.', (123456789, 987654321))", "open('f', 'w').write('x')", "import os; os.mkdir('d'); os.listdir('.')"):
+        first = made.run_sync(look).value
+        assert str(first).startswith("([], 0, 0, ")
+        for leave in LEAVINGS:
             made.run_sync(leave)
-            assert made.run_sync(look).value == "([], 0, 0)", leave
+            assert made.run_sync(look).value == first, leave
 
 
 def test_limits_of_one_run_do_not_change_the_next(sandbox: Sandbox) -> None:

@@ -138,4 +138,4 @@ def close_scratch() -> int:
 def scratch_mount(folder: str, total_bytes: int, owner: int) -> None:
     """A scratch directory of its own over an empty folder, with a bound on bytes and files, that is gone when unmounted."""
     options = f"size={total_bytes},nr_inodes=4096,mode=700,uid={owner},gid={owner}"
-    _linux.mount("tmpfs", folder, "tmpfs", _linux.MS_NOSUID | _linux.MS_NODEV | _linux.MS_NOEXEC, options)
+    _linux.mount("tmpfs", folder, "tmpfs", _linux.MS_NOSUID | _linux.MS_NODEV | _linux.MS_NOEXEC | _linux.MS_NOATIME, options)
