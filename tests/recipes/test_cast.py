@@ -10,13 +10,11 @@ from toolwright.engines import ScriptedEngine
 from toolwright.errors import UsageError
 from toolwright.recipes import _cast
 from toolwright.recipes._cast import open_cast
-from toolwright.recipes.distill import ROLES, packaged
+from toolwright.recipes.distill import packaged
 
 OWN = packaged("pico") / "adapters"
-HAS_ROLES = all((OWN / role / "role.json").is_file() for role in ROLES)
 
 
-@pytest.mark.skipif(not HAS_ROLES, reason="pico has no roles in this installation")
 def test_roles_of_other_seeds_are_further_players_and_what_is_stored_is_counted_once():
     cast = open_cast("pico", "pico", roles=[OWN, OWN], solver=OWN / "verify")
     try:

@@ -82,6 +82,7 @@ def test_a_number_of_steps_can_be_asked_for_and_nothing_else_comes() -> None:
     assert {len(problem.meta["steps"]) for problem in problems} == {3}
     assert {split_of(problem.meta["template"]) for problem in problems} == {"train"}
     assert all(problem.meta["template"].startswith("kit-") for problem in problems)
+    assert {problem.id for problem in problems}.isdisjoint(generate("train", index, Dial(steps=3)).id for index in range(40))
     assert [p.question for p in problems] == [generate("train", index, Dial(steps=3), kits=1.0).question for index in range(40)]
 
 

@@ -81,7 +81,8 @@ def generate(split: Split, index: int, dial: Dial = Dial(), *, seed: int = 0, th
         except Redraw:
             continue
         return Problem(
-            id=f"wordproblem-{split}-{digest(seed, index, dial)}",
+            # Other words under the same seed and dial must not pass for the same problem.
+            id=f"wordproblem-{split}-{digest(seed, index, dial, *([things, kits] if kits else []))}",
             question=drawn.question,
             gold=str(drawn.steps[-1].value),
             meta={
